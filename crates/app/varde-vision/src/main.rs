@@ -1,0 +1,2 @@
+//! The worker that decodes; see docs/architecture.md.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The Varde program: chooses roles, starts and guards its children.
+fn main() {}

@@ -1,0 +1,1 @@
+//! varde-access: see docs/architecture.md.

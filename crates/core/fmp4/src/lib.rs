@@ -1,0 +1,1 @@
+//! varde-fmp4: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! varde-footage: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! RTP packets, RTCP, reordering, payload formats and the media clock.

@@ -1,0 +1,1 @@
+//! varde-driver-rtsp: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! varde-ambient: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! varde-database: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! varde-http: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! varde-media-store: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! varde-net: see docs/architecture.md.

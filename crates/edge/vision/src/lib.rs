@@ -1,0 +1,1 @@
+//! varde-vision-edge: see docs/architecture.md.

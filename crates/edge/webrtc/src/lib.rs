@@ -1,0 +1,1 @@
+//! varde-webrtc: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! varde-events: see docs/architecture.md.

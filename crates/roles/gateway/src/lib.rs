@@ -1,0 +1,1 @@
+//! varde-gateway: see docs/architecture.md.

@@ -1,0 +1,1 @@
+//! varde-management: see docs/architecture.md.

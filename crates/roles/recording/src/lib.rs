@@ -1,0 +1,1 @@
+//! varde-recording: see docs/architecture.md.

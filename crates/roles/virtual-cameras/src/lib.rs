@@ -1,0 +1,1 @@
+//! varde-virtual-cameras: see docs/architecture.md.

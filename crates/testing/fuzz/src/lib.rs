@@ -1,0 +1,1 @@
+//! varde-fuzz: see docs/architecture.md.
