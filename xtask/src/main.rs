@@ -1,2 +1,62 @@
-//! Chores of the project: `cargo xtask <chore>`.
-fn main() {}
+//! Chores of the project: `cargo xtask <chore>`. Each chore installs what it needs and says what it does.
+
+mod check;
+mod demo;
+mod generate;
+mod layers;
+mod licences;
+mod packages;
+mod process;
+mod test;
+mod web;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask <chore>
+
+  demo      install what is missing, build, start virtual cameras and the server, print address and password
+              --cameras N   how many cameras (default 4)
+              --port P      port of the server (default 8443)
+              --data DIR    data folder (default: a fresh one in the temporary folder)
+              --keep        keep the data folder at the end
+              --json        print one line of JSON as soon as all cameras record
+  test      install what is missing and run everything: checks, Rust tests, web tests, end to end in Chromium
+  check     format, lints, layers, licences and bans, web lint and types, generated files
+  generate  write the files that are generated and checked in (apis/)
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let chore = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    if rest.iter().any(|argument| argument == "--help" || argument == "-h") {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let result = match chore.as_str() {
+        "demo" => demo::Options::parse(&rest).and_then(|options| demo::run(&options)),
+        "test" => no_options(&rest).and_then(|()| test::run()),
+        "check" => no_options(&rest).and_then(|()| check::run()),
+        "generate" => no_options(&rest).and_then(|()| generate::run()),
+        "" | "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("there is no chore {other:?}\n\n{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn no_options(rest: &[String]) -> Result<(), String> {
+    match rest.first() {
+        None => Ok(()),
+        Some(option) => Err(format!("this chore takes no options, and {option:?} was given")),
+    }
+}

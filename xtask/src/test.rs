@@ -1,0 +1,48 @@
+//! `cargo xtask test`: everything that must hold before a change lands, in the order in which it fails soonest.
+
+use std::fs;
+
+use crate::demo::{Stack, StackOptions};
+use crate::{check, generate, packages, process, web};
+
+/// Enough for a wall of four; the tests choose among them.
+const CAMERAS: u32 = 4;
+
+pub fn run() -> Result<(), String> {
+    packages::for_test()?;
+    check::rust()?;
+    web::check()?;
+    web::test()?;
+    web::build()?;
+    generate::check()?;
+    // The programs that tests start, in the profile that the tests have.
+    process::run(process::cargo().args([
+        "build",
+        "--quiet",
+        "--locked",
+        "-p",
+        "varde",
+        "-p",
+        "varde-vision",
+    ]))?;
+    process::run(process::cargo().args(["test", "--workspace", "--locked", "--quiet", "--no-fail-fast"]))?;
+    end_to_end()
+}
+
+fn end_to_end() -> Result<(), String> {
+    let data = std::env::temp_dir().join(format!("varde-e2e-{}", std::process::id()));
+    let stack = Stack::start(&StackOptions {
+        binaries: process::root().join("target/debug"),
+        cameras: CAMERAS,
+        port: 0,
+        data: data.clone(),
+    })?;
+    let result = web::end_to_end(&stack.url, &stack.user, &stack.password);
+    drop(stack);
+    if result.is_ok() {
+        let _ = fs::remove_dir_all(&data);
+    } else {
+        eprintln!("   the data folder is kept: {}", data.display());
+    }
+    result
+}
