@@ -70,12 +70,12 @@ pub fn run(options: &Options) -> Result<(), String> {
         Some(folder) => (folder.clone(), false),
         None => (std::env::temp_dir().join(format!("varde-demo-{}", std::process::id())), true),
     };
-    let stack = Stack::start(&StackOptions {
-        binaries: process::root().join("target/release"),
-        cameras: options.cameras,
-        port: options.port,
-        data: data.clone(),
-    })?;
+    let binaries = process::root().join("target/release");
+    let farm = Farm::start(&binaries, options.cameras, &["--counter"])?;
+    let stack = Stack::start(
+        farm,
+        &StackOptions { binaries, port: options.port, data: data.clone(), sub_streams: true },
+    )?;
     let answer = json!({
         "url": stack.url, "user": stack.user, "password": stack.password, "data": data.display().to_string(),
     });
@@ -100,44 +100,83 @@ pub fn run(options: &Options) -> Result<(), String> {
     ended
 }
 
+/// Running virtual cameras.
+#[derive(Debug)]
+pub struct Farm {
+    running: Running,
+    pub cameras: Vec<FarmCamera>,
+    pub user: String,
+    pub password: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct FarmCamera {
+    pub name: String,
+    pub main: String,
+    pub sub: String,
+}
+
+impl Farm {
+    /// Starts `count` virtual cameras with more arguments of `varde virtual-cameras`.
+    pub fn start(binaries: &Path, count: u32, arguments: &[&str]) -> Result<Self, String> {
+        let (running, says) = Running::start(
+            "virtual cameras",
+            Command::new(binaries.join("varde"))
+                .args([
+                    "virtual-cameras",
+                    "--count",
+                    &count.to_string(),
+                    "--rtsp-port",
+                    "0",
+                    "--control-port",
+                    "0",
+                    "--json",
+                ])
+                .args(arguments),
+        )?;
+        let camera = |camera: &Value| -> Result<FarmCamera, String> {
+            Ok(FarmCamera {
+                name: text(camera, "name")?,
+                main: text(camera, "main")?,
+                sub: text(camera, "sub")?,
+            })
+        };
+        let cameras =
+            says["cameras"].as_array().into_iter().flatten().map(camera).collect::<Result<_, _>>()?;
+        Ok(Self { running, cameras, user: text(&says, "user")?, password: text(&says, "password")? })
+    }
+
+    pub fn process(&self) -> u32 {
+        self.running.child.id()
+    }
+}
+
 #[derive(Debug)]
 pub struct StackOptions {
     /// Folder with `varde` and `varde-vision`.
     pub binaries: PathBuf,
-    pub cameras: u32,
     /// 0: any free port.
     pub port: u16,
     pub data: PathBuf,
+    /// Take the cameras' small streams as well.
+    pub sub_streams: bool,
 }
 
-/// Virtual cameras and a server that records them; dropped, both are stopped.
+/// A server that records virtual cameras; dropped, both are stopped.
 #[derive(Debug)]
 pub struct Stack {
     pub url: String,
     pub user: String,
     pub password: String,
+    token: String,
+    varde: PathBuf,
     server: Running,
-    cameras: Running,
+    pub farm: Farm,
 }
 
 impl Stack {
-    pub fn start(options: &StackOptions) -> Result<Self, String> {
+    pub fn start(farm: Farm, options: &StackOptions) -> Result<Self, String> {
         let varde = options.binaries.join("varde");
-        let count = options.cameras.to_string();
-        let (cameras, farm) = Running::start(
-            "virtual cameras",
-            Command::new(&varde).args([
-                "virtual-cameras",
-                "--count",
-                &count,
-                "--rtsp-port",
-                "0",
-                "--control-port",
-                "0",
-                "--counter",
-                "--json",
-            ]),
-        )?;
         let listen = format!("127.0.0.1:{}", options.port);
         let (server, serving) = Running::start(
             "server",
@@ -149,38 +188,57 @@ impl Stack {
         })?;
         let (user, password) = ("admin".to_owned(), generated_password()?);
         let token = set_up(&varde, &url, &code, &user, &password)?;
-        let cli = |arguments: &[&str], input: Option<&str>| cli(&varde, &url, &token, arguments, input);
-        for camera in farm["cameras"].as_array().into_iter().flatten() {
-            let (name, main, sub) = (text(camera, "name")?, text(camera, "main")?, text(camera, "sub")?);
-            let login = text(&farm, "user")?;
-            let secret = text(&farm, "password")?;
-            cli(
-                &[
-                    "camera",
-                    "add",
-                    &main,
-                    "--sub-url",
-                    &sub,
-                    "--name",
-                    &name,
-                    "--camera-user",
-                    &login,
-                    "--camera-password-stdin",
-                ],
-                Some(&secret),
-            )?;
+        let stack = Self { url, user, password, token, varde, server, farm };
+        for camera in &stack.farm.cameras {
+            let mut arguments = vec!["camera", "add", &camera.main, "--name", &camera.name];
+            arguments.extend(["--camera-user", &stack.farm.user, "--camera-password-stdin"]);
+            if options.sub_streams {
+                arguments.extend(["--sub-url", &camera.sub]);
+            }
+            stack.cli(&arguments, Some(&stack.farm.password))?;
         }
+        stack.all_record()?;
+        Ok(stack)
+    }
+
+    /// Process of the supervisor; its children are the roles.
+    pub fn process(&self) -> u32 {
+        self.server.child.id()
+    }
+
+    /// Stops the server and gives the cameras back.
+    pub fn into_farm(self) -> Farm {
+        self.farm
+    }
+
+    /// The cameras as the API lists them.
+    pub fn cameras(&self) -> Result<Vec<Value>, String> {
+        let mut list: Value = serde_json::from_str(&self.cli(&["camera", "list", "--json"], None)?)
+            .map_err(|error| format!("varde camera list --json: {error}"))?;
+        match list["items"].take() {
+            Value::Array(items) => Ok(items),
+            other => Err(format!("varde camera list --json gave {other}")),
+        }
+    }
+
+    fn cli(&self, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
+        let mut command = Command::new(&self.varde);
+        feed(command.args(arguments).env("VARDE_URL", &self.url).env("VARDE_TOKEN", &self.token), input)
+    }
+
+    fn all_record(&self) -> Result<(), String> {
         let deadline = Instant::now() + RECORDING_WITHIN;
         loop {
-            let list: Value = serde_json::from_str(&cli(&["camera", "list", "--json"], None)?)
-                .map_err(|error| format!("varde camera list --json: {error}"))?;
-            let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let recording = items.iter().filter(|camera| camera["recording"] == true).count();
-            if recording == items.len() && recording >= options.cameras as usize {
-                return Ok(Self { url, user, password, server, cameras });
+            let cameras = self.cameras()?;
+            let recording = cameras.iter().filter(|camera| camera["recording"] == true).count();
+            if recording == cameras.len() && recording >= self.farm.cameras.len() {
+                return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("only {recording} of {} cameras record: {list}", options.cameras));
+                return Err(format!(
+                    "only {recording} of {} cameras record: {cameras:?}",
+                    self.farm.cameras.len()
+                ));
             }
             std::thread::sleep(Duration::from_millis(300));
         }
@@ -189,7 +247,7 @@ impl Stack {
     /// Waits until the server ends.
     fn wait(mut self) -> Result<(), String> {
         let status = self.server.child.wait().map_err(|error| error.to_string())?;
-        self.cameras.stop();
+        self.farm.running.stop();
         // 130: ended by Ctrl-C, as asked.
         if status.success() || status.code() == Some(130) || status.code().is_none() {
             Ok(())
@@ -216,16 +274,6 @@ fn set_up(varde: &Path, url: &str, code: &str, user: &str, password: &str) -> Re
     let answer: Value =
         serde_json::from_str(&answer).map_err(|error| format!("varde setup --json: {error}"))?;
     text(&answer, "token")
-}
-
-fn cli(
-    varde: &Path,
-    url: &str,
-    token: &str,
-    arguments: &[&str],
-    input: Option<&str>,
-) -> Result<String, String> {
-    feed(Command::new(varde).args(arguments).env("VARDE_URL", url).env("VARDE_TOKEN", token), input)
 }
 
 fn feed(command: &mut Command, input: Option<&str>) -> Result<String, String> {

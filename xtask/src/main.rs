@@ -1,10 +1,12 @@
 //! Chores of the project: `cargo xtask <chore>`. Each chore installs what it needs and says what it does.
 
+mod bench;
 mod check;
 mod demo;
 mod generate;
 mod layers;
 mod licences;
+mod measure;
 mod packages;
 mod process;
 mod test;
@@ -22,6 +24,11 @@ cargo xtask <chore>
               --keep        keep the data folder at the end
               --json        print one line of JSON as soon as all cameras record
   test      install what is missing and run everything: checks, Rust tests, web tests, end to end in Chromium
+  bench     measure recording against FFmpeg and the floor; append to docs/figures.md
+              --streams N   how many (default 16)
+              --windows N   interleaved windows of each peer (default 5)
+              --seconds N   length of a window (default 15)
+              --data DIR    where recordings go (default: target/bench)
   check     format, lints, layers, licences and bans, web lint and types, generated files
   generate  write the files that are generated and checked in (apis/)
 ";
@@ -37,6 +44,7 @@ fn main() -> ExitCode {
     let result = match chore.as_str() {
         "demo" => demo::Options::parse(&rest).and_then(|options| demo::run(&options)),
         "test" => no_options(&rest).and_then(|()| test::run()),
+        "bench" => bench::Options::parse(&rest).and_then(|options| bench::run(&options)),
         "check" => no_options(&rest).and_then(|()| check::run()),
         "generate" => no_options(&rest).and_then(|()| generate::run()),
         "" | "help" | "--help" | "-h" => {

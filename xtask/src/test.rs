@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::demo::{Stack, StackOptions};
+use crate::demo::{Farm, Stack, StackOptions};
 use crate::{check, generate, packages, process, web};
 
 /// Enough for a wall of four; the tests choose among them.
@@ -31,12 +31,10 @@ pub fn run() -> Result<(), String> {
 
 fn end_to_end() -> Result<(), String> {
     let data = std::env::temp_dir().join(format!("varde-e2e-{}", std::process::id()));
-    let stack = Stack::start(&StackOptions {
-        binaries: process::root().join("target/debug"),
-        cameras: CAMERAS,
-        port: 0,
-        data: data.clone(),
-    })?;
+    let binaries = process::root().join("target/debug");
+    let farm = Farm::start(&binaries, CAMERAS, &["--counter"])?;
+    let stack =
+        Stack::start(farm, &StackOptions { binaries, port: 0, data: data.clone(), sub_streams: true })?;
     let result = web::end_to_end(&stack.url, &stack.user, &stack.password);
     drop(stack);
     if result.is_ok() {

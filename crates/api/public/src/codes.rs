@@ -137,6 +137,72 @@ codes! {
     }
 }
 
+codes! {
+    /// Why a request was refused; `code` of a problem document.
+    ProblemCode {
+        /// The request could not be understood. Parameters: `field` where one is to blame.
+        InvalidRequest = "invalid_request",
+        /// The body is not JSON.
+        UnsupportedMediaType = "unsupported_media_type",
+        /// The body is over the limit.
+        TooLarge = "too_large",
+        /// The request took too long to arrive or to answer.
+        TimedOut = "timed_out",
+        /// No or no valid credential.
+        NotSignedIn = "not_signed_in",
+        /// User or password is wrong.
+        WrongCredentials = "wrong_credentials",
+        /// The account's second factor is asked for.
+        SecondFactorNeeded = "second_factor_needed",
+        /// The role does not hold the right.
+        Forbidden = "forbidden",
+        /// The request came from another site's page, or lacks the session's CSRF value.
+        ForeignOrigin = "foreign_origin",
+        /// The server does not answer to this name. Parameters: `host`.
+        UnknownHost = "unknown_host",
+        NotFound = "not_found",
+        MethodNotAllowed = "method_not_allowed",
+        /// Somebody changed the object meanwhile. Parameters: `version_sent`, `version_now`.
+        Conflict = "conflict",
+        /// The name is taken. Parameters: `field`.
+        AlreadyExists = "already_exists",
+        /// Other objects still need this one.
+        InUse = "in_use",
+        /// The last enabled administrator can't be removed, disabled or demoted.
+        LastAdministrator = "last_administrator",
+        /// The password is too short, too long or too common. Parameters: `reason`, `length_min`.
+        PasswordRefused = "password_refused",
+        /// The address is outside the allowed networks.
+        AddressNotAllowed = "address_not_allowed",
+        /// Too many attempts. Parameters: `retry_after_seconds`.
+        TooManyRequests = "too_many_requests",
+        /// A named limit is reached. Parameters: `limit`.
+        LimitReached = "limit_reached",
+        /// Set-up has not been done; nobody can sign in.
+        SetupNeeded = "setup_needed",
+        /// Set-up was done already.
+        SetupDone = "setup_done",
+        /// The set-up code is wrong or has expired.
+        WrongSetupCode = "wrong_setup_code",
+        /// The recording role does not answer.
+        RecorderUnavailable = "recorder_unavailable",
+        /// The database does not answer; what is recorded and shown goes on.
+        DatabaseUnavailable = "database_unavailable",
+        /// Nothing is recorded in the range.
+        NoRecording = "no_recording",
+        /// The byte range lies outside the file. Parameters: `bytes`.
+        RangeNotSatisfiable = "range_not_satisfiable",
+        /// The codec can't be delivered this way. Parameters: `codec`.
+        CodecNotSupported = "codec_not_supported",
+        /// The camera gives no picture now. Parameters: `state`.
+        NoPicture = "no_picture",
+        /// Every transcoding place is taken. Parameters: `limit`.
+        TranscodeLimit = "transcode_limit",
+        /// A defect in Varde; the log holds the detail under the request id.
+        Internal = "internal",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

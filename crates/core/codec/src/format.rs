@@ -118,6 +118,42 @@ impl Format {
             _ => 90_000,
         }
     }
+
+    /// The `codecs` parameter of media types (RFC 6381): `avc1.64001f`, `hvc1.1.6.L93.B0`, `mp4a.40.2`, `opus`.
+    pub fn codec_string(&self) -> String {
+        match self {
+            Self::H264 { sps, .. } => crate::h264::codec_string(sps),
+            Self::H265 { sps, .. } => crate::h265::codec_string(sps),
+            Self::Av1 { config, .. } => crate::av1::codec_string(config),
+            Self::Mjpeg { .. } => "mp4v.6C".to_owned(),
+            Self::Aac { config, .. } => crate::aac::codec_string(config),
+            Self::Alaw { .. } => "alaw".to_owned(),
+            Self::Ulaw { .. } => "ulaw".to_owned(),
+            Self::Opus { .. } => "opus".to_owned(),
+            Self::Metadata => "metx".to_owned(),
+        }
+    }
+
+    /// Whether units certainly come in the order in which they are shown, by what the parameter sets say.
+    ///
+    /// `false` means "may reorder": an H.264 encoder that says nothing may still never do it.
+    pub fn is_in_order(&self) -> bool {
+        match self {
+            Self::H264 { sps, .. } => crate::h264::Sps::parse(sps).is_ok_and(|sps| sps.is_in_order()),
+            Self::H265 { sps, .. } => crate::h265::Sps::parse(sps).is_ok_and(|sps| sps.is_in_order()),
+            _ => true,
+        }
+    }
+
+    /// Flags of a unit of this format by its own headers; `after_loss` stays false.
+    pub fn unit_flags(&self, data: &[u8]) -> crate::UnitFlags {
+        match self {
+            Self::H264 { .. } => crate::h264::unit_flags(data),
+            Self::H265 { .. } => crate::h265::unit_flags(data),
+            Self::Av1 { .. } => crate::av1::unit_flags(data),
+            _ => crate::UnitFlags { entry_point: true, ..crate::UnitFlags::default() },
+        }
+    }
 }
 
 impl Codec {

@@ -9,3 +9,8 @@ pub mod message;
 pub mod rtp;
 pub mod sdp;
 pub mod server;
+mod transport;
+mod url;
+
+pub use transport::{Lower, TransportHeader};
+pub use url::{RtspUrl, UrlError, resolve_control};

@@ -9,6 +9,11 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Fills `bytes` with unpredictable ones.
+pub fn random_fill(bytes: &mut [u8]) {
+    rand::fill(bytes).expect("the operating system has randomness once it is up");
+}
+
 /// The random part of a new identifier.
 pub fn identifier_random() -> [u8; 10] {
     random_bytes()

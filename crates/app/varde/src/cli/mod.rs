@@ -58,7 +58,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Camera(arguments) => block_on(camera::run(arguments)),
         Command::Export(arguments) => block_on(export::run(arguments)),
         Command::Storage(arguments) => storage::run(arguments),
-        Command::VirtualCameras(arguments) => virtual_cameras::run(arguments),
+        Command::VirtualCameras(arguments) => block_on_threads(virtual_cameras::run(arguments)),
         Command::Openapi => {
             println!("{}", serve::openapi_text());
             Ok(())
@@ -68,6 +68,15 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("the runtime did not start: {error}")))?
+        .block_on(work)
+}
+
+fn block_on_threads(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("the runtime did not start: {error}")))?

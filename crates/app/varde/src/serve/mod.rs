@@ -87,7 +87,7 @@ fn start_log(options: &Options) {
 }
 
 /// Completes when the process is asked to end (Ctrl-C, SIGTERM).
-async fn told_to_stop() {
+pub async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).expect("the runtime handles signals");
     let mut interrupt = signal(SignalKind::interrupt()).expect("the runtime handles signals");

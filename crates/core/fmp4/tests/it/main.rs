@@ -1,0 +1,5 @@
+//! Files of this crate in the hands of FFmpeg, and bytes of strangers in the hands of this crate.
+
+mod clip;
+mod hostile;
+mod players;
