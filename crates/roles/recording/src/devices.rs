@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use varde_api_internal::config::{ChannelConfig, ChannelKind, HardwareConfig, StreamConfig};
 use varde_driver::{Credentials, DeviceSpec, Network, SourceSpec, Transport};
-use varde_ids::StreamId;
 
 /// What the driver of a device is asked for. Streams with the same address and transport are one source: picture and
 /// sound of one presentation come over one connection.
@@ -47,13 +46,6 @@ pub fn streams(hardware: &HardwareConfig) -> impl Iterator<Item = (&ChannelConfi
     hardware.channels.iter().flat_map(|channel| channel.streams.iter().map(move |stream| (channel, stream)))
 }
 
-/// The source that a stream comes through.
-pub fn source_of(spec: &DeviceSpec, stream: StreamId) -> Option<usize> {
-    spec.sources.iter().position(|source| {
-        [source.video, source.audio, source.metadata].into_iter().flatten().any(|known| known == stream)
-    })
-}
-
 /// Networks as the snapshot spells them; what can't be read is left out and said in the log, so that a typing error
 /// never opens more than was meant.
 pub fn networks(texts: &[String]) -> Vec<Network> {
@@ -68,7 +60,7 @@ pub fn networks(texts: &[String]) -> Vec<Network> {
 #[cfg(test)]
 mod tests {
     use varde_api_internal::config::StreamRole;
-    use varde_ids::{ChannelId, HardwareId, StorageId};
+    use varde_ids::{ChannelId, HardwareId, StorageId, StreamId};
 
     use super::*;
 
@@ -113,7 +105,6 @@ mod tests {
         assert_eq!(spec.sources.len(), 2);
         assert_eq!(spec.sources[0].video, Some(StreamId::from_bytes([3; 16])));
         assert_eq!(spec.sources[0].audio, Some(StreamId::from_bytes([6; 16])));
-        assert_eq!(source_of(&spec, StreamId::from_bytes([4; 16])), Some(1));
         assert_eq!(spec.allowed_networks.len(), 1);
         assert_eq!(streams(&hardware).count(), 3);
     }

@@ -54,13 +54,21 @@ pub fn run(
         let ticked = {
             let recorder = Arc::clone(&recorder);
             io_handle.spawn(async move {
-                every(STREAM_TICK, async || recorder.on_tick()).await;
+                let mut tick = every(STREAM_TICK);
+                loop {
+                    tick.tick().await;
+                    recorder.on_tick();
+                }
             })
         };
         let retried = {
             let recorder = Arc::clone(&recorder);
             tokio::spawn(async move {
-                every(STORAGE_RETRY, async || recorder.retry_storages().await).await;
+                let mut tick = every(STORAGE_RETRY);
+                loop {
+                    tick.tick().await;
+                    recorder.retry_storages().await;
+                }
             })
         };
         let (end_serving, serving_ends) = tokio::sync::oneshot::channel::<()>();
@@ -91,12 +99,9 @@ pub fn run(
     served
 }
 
-/// Calls `work` every `period`, for ever; late calls are left out.
-async fn every(period: Duration, mut work: impl AsyncFnMut()) {
+/// A tick that leaves out what it missed.
+fn every(period: Duration) -> tokio::time::Interval {
     let mut tick = tokio::time::interval(period);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        work().await;
-    }
+    tick
 }

@@ -36,7 +36,6 @@ pub struct Options {
     pub built: Utc,
 }
 
-#[derive(Debug)]
 pub struct Recorder {
     writer: WriterId,
     started: Utc,
@@ -44,11 +43,17 @@ pub struct Recorder {
     snapshot: Mutex<SnapshotFile>,
     state: RwLock<State>,
     events: Arc<EventLog>,
-    storages: Storages,
+    storages: Arc<Storages>,
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
     surroundings: Arc<RealSurroundings>,
     /// Where drivers run: one thread, so that a unit meets no lock that another thread holds.
     io: tokio::runtime::Handle,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("writer", &self.writer).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +73,7 @@ impl Recorder {
         let writer = WriterId::new(utc_now(), identifier_random());
         let events = Arc::new(EventLog::new(writer));
         events.push(Occurrence::pulse(EventType::RecorderStarted, utc_now(), "info"));
-        let storages = Storages::open_folder(&options, writer, Arc::clone(&events))?;
+        let storages = Arc::new(Storages::open_folder(&options, writer, Arc::clone(&events))?);
         let recorder = Arc::new(Self {
             writer,
             started: utc_now(),
@@ -118,8 +123,8 @@ impl Recorder {
     }
 
     async fn apply(&self, config: RecorderConfig) {
-        self.storages.apply(&config).await;
         let config = Arc::new(config);
+        self.storages.apply(&config).await;
         let networks = devices::networks(&config.allowed_networks);
         let wanted: HashSet<HardwareId> = config.hardware.iter().map(|hardware| hardware.id).collect();
         let gone: Vec<Device> = {

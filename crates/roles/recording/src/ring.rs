@@ -169,8 +169,9 @@ pub struct Reader {
 impl Reader {
     /// The next item; waits for one. `None` when the ring was closed and is read to its end.
     pub async fn next(&mut self) -> Option<Item> {
+        let ring = Arc::clone(&self.ring);
         loop {
-            let arrived = self.ring.arrived.notified();
+            let arrived = ring.arrived.notified();
             tokio::pin!(arrived);
             // Registers before looking, so that a unit that comes in between wakes us.
             arrived.as_mut().enable();

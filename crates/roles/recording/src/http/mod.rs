@@ -33,10 +33,6 @@ impl Refusal {
     fn failed(error: impl std::fmt::Display) -> Self {
         Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
-
-    fn bad(what: impl std::fmt::Display) -> Self {
-        Self(StatusCode::BAD_REQUEST, what.to_string())
-    }
 }
 
 impl IntoResponse for Refusal {

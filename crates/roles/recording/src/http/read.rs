@@ -18,7 +18,7 @@ use super::Refusal;
 use crate::recorder::Recorder;
 
 /// Entries in one answer at most, and where nothing else is asked.
-const ENTRIES_MAX: usize = 20_000;
+const ENTRIES_MAX: u32 = 20_000;
 /// Bytes that are read in one step.
 const PIECE_BYTES: u64 = 1 << 20;
 /// The longest wait for an event.
@@ -29,7 +29,7 @@ pub struct TimelineQuery {
     channel: ChannelId,
     start: Utc,
     end: Utc,
-    limit: Option<usize>,
+    limit: Option<u32>,
 }
 
 pub async fn timeline(
@@ -47,7 +47,7 @@ pub struct PlanQuery {
     end: Utc,
     #[serde(default)]
     entry_points_only: bool,
-    limit: Option<usize>,
+    limit: Option<u32>,
 }
 
 pub async fn plan(
