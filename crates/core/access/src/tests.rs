@@ -27,7 +27,11 @@ fn decide(subject: &Subject, action: Action, object: Object) -> Decision {
 fn roles_hold_what_they_say() {
     let check = |role, allowed: &[Action]| {
         for &action in Action::ALL {
-            assert_eq!(role_holds_on_own_camera(role, action), allowed.contains(&action), "{role:?} {action:?}");
+            assert_eq!(
+                role_holds_on_own_camera(role, action),
+                allowed.contains(&action),
+                "{role:?} {action:?}"
+            );
         }
     };
     fn role_holds_on_own_camera(role: Role, action: Action) -> bool {
@@ -78,7 +82,10 @@ fn a_ticket_opens_its_purpose_camera_and_range_alone() {
     assert_eq!(ask(Action::PlaybackView, one, Some((10, 21))), denied(DenyReason::Footage));
     assert_eq!(ask(Action::PlaybackView, one, None), denied(DenyReason::Footage));
     assert_eq!(ask(Action::LiveView, one, Some((10, 20))), denied(DenyReason::Ticket));
-    assert_eq!(ask(Action::PlaybackView, Object::Camera(camera(2)), Some((10, 20))), denied(DenyReason::Ticket));
+    assert_eq!(
+        ask(Action::PlaybackView, Object::Camera(camera(2)), Some((10, 20))),
+        denied(DenyReason::Ticket)
+    );
     assert_eq!(ask(Action::UserChange, Object::System, None), denied(DenyReason::Ticket));
 }
 
@@ -109,7 +116,10 @@ fn any_scope() -> impl Strategy<Value = CameraScope> {
 }
 
 fn any_grants() -> impl Strategy<Value = Vec<Grant>> {
-    proptest::collection::vec((any_role(), any_scope()).prop_map(|(role, cameras)| Grant { role, cameras }), 0..4)
+    proptest::collection::vec(
+        (any_role(), any_scope()).prop_map(|(role, cameras)| Grant { role, cameras }),
+        0..4,
+    )
 }
 
 fn any_object() -> impl Strategy<Value = Object> {

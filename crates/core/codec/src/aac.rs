@@ -29,7 +29,10 @@ pub struct AudioConfig {
 impl AudioConfig {
     pub fn parse(config: &[u8]) -> Result<Self> {
         if config.len() > CONFIG_BYTES_MAX {
-            return Err(Error::OutOfRange { what: "length of AudioSpecificConfig", value: config.len() as u64 });
+            return Err(Error::OutOfRange {
+                what: "length of AudioSpecificConfig",
+                value: config.len() as u64,
+            });
         }
         let mut reader = BitReader::new(config, "AudioSpecificConfig");
         let object_type = read_object_type(&mut reader)?;

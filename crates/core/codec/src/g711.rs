@@ -44,7 +44,9 @@ mod tests {
 
     #[test]
     fn known_codes_have_their_levels() {
-        let check = |table: &[i16; 256], code: u8, level: i16| assert_eq!(table[usize::from(code)], level, "{code:#x}");
+        let check = |table: &[i16; 256], code: u8, level: i16| {
+            assert_eq!(table[usize::from(code)], level, "{code:#x}")
+        };
         check(&ALAW, 0xd5, 8);
         check(&ALAW, 0x55, -8);
         check(&ALAW, 0xaa, 32_256);

@@ -149,7 +149,8 @@ pub fn avcc_build(sps: &[u8], pps: &[Bytes]) -> Result<Bytes> {
     if pps.len() > PPS_MAX {
         return Err(Error::OutOfRange { what: "number of H.264 PPS", value: pps.len() as u64 });
     }
-    let mut out = BytesMut::with_capacity(16 + sps.len() + pps.iter().map(|set| set.len() + 2).sum::<usize>());
+    let mut out =
+        BytesMut::with_capacity(16 + sps.len() + pps.iter().map(|set| set.len() + 2).sum::<usize>());
     out.put_slice(&[1, sps[1], sps[2], sps[3], 0xff, 0xe1]);
     put_set(&mut out, sps)?;
     out.put_u8(pps.len() as u8);

@@ -118,9 +118,7 @@ impl Muxer {
         self.samples += 1;
         let track = &mut self.tracks[track.0];
         match track.chunks.last_mut() {
-            Some(chunk)
-                if goes_on && chunk.format == track.format && chunk.samples < CHUNK_SAMPLES_MAX =>
-            {
+            Some(chunk) if goes_on && chunk.format == track.format && chunk.samples < CHUNK_SAMPLES_MAX => {
                 chunk.samples += 1;
             }
             _ => track.chunks.push(Chunk { offset: self.media_bytes, samples: 1, format: track.format }),

@@ -68,7 +68,13 @@ pub(crate) fn file_type(out: &mut BoxWriter) {
     });
 }
 
-pub(crate) fn movie_header(out: &mut BoxWriter, creation: u64, timescale: u32, duration: u64, next_track: u32) {
+pub(crate) fn movie_header(
+    out: &mut BoxWriter,
+    creation: u64,
+    timescale: u32,
+    duration: u64,
+    next_track: u32,
+) {
     out.full(b"mvhd", 1, 0, |out| {
         out.u64(creation);
         out.u64(creation);

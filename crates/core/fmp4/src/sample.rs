@@ -27,11 +27,7 @@ impl SampleFlags {
     }
 
     pub(crate) const fn from_bits(bits: u32) -> Self {
-        Self {
-            sync: bits & 1 << 16 == 0,
-            leading: bits >> 26 & 3 == 1,
-            disposable: bits >> 22 & 3 == 2,
-        }
+        Self { sync: bits & 1 << 16 == 0, leading: bits >> 26 & 3 == 1, disposable: bits >> 22 & 3 == 2 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nested boxes into one buffer: a box is opened, filled, and gets its size when it closes.
 
-use crate::sample::UserBox;
 use crate::error::WriteError;
+use crate::sample::UserBox;
 
 #[derive(Debug, Default)]
 pub(crate) struct BoxWriter {

@@ -104,7 +104,10 @@ struct Scheme<'a> {
 
 impl Scheme<'_> {
     fn get(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -216,7 +219,10 @@ mod tests {
             let schemes = parse_schemes(text);
             schemes.iter().map(|each| format!("{}/{}", each.name, each.parameters.len())).collect::<Vec<_>>()
         };
-        assert_eq!(names(r#"Digest realm="a, b", nonce="c", stale=FALSE, Basic realm="d""#), ["Digest/3", "Basic/1"]);
+        assert_eq!(
+            names(r#"Digest realm="a, b", nonce="c", stale=FALSE, Basic realm="d""#),
+            ["Digest/3", "Basic/1"]
+        );
         assert_eq!(names("Basic dXNlcjpwYXNz"), ["Basic/0"]);
         assert_eq!(names("Basic dXNlcg=="), ["Basic/0"]);
         assert_eq!(names("Digest realm=\"never closed"), ["Digest/0"]);

@@ -257,10 +257,7 @@ impl ClientSession {
         known
     }
 
-    fn watch(
-        &mut self,
-        take: impl FnOnce(&mut Self) -> Result<(), ClientError>,
-    ) -> Result<(), ClientError> {
+    fn watch(&mut self, take: impl FnOnce(&mut Self) -> Result<(), ClientError>) -> Result<(), ClientError> {
         let result = match &self.error {
             Some(error) => return Err(error.clone()),
             None => take(self),

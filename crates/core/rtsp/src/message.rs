@@ -166,10 +166,9 @@ fn parse_data(rest: &[u8], start: usize) -> Parsed<'_> {
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
     match payload.get(..length) {
-        Some(payload) => Parsed::Complete {
-            message: Message::Data(Data { channel, payload }),
-            length: start + 4 + length,
-        },
+        Some(payload) => {
+            Parsed::Complete { message: Message::Data(Data { channel, payload }), length: start + 4 + length }
+        }
         None => Parsed::Incomplete { total: start + 4 + length },
     }
 }
@@ -194,8 +193,7 @@ fn parse_text<'a>(rest: &'a [u8], start: usize, limits: &Limits) -> Result<Parse
     let line_end = line_end.expect("a head holds at least one line end");
     let first = trim_line(&rest[..line_end]);
     let headers = Headers { lines: &head[line_end + 1..] };
-    check_headers(headers.lines, limits)
-        .map_err(|(offset, problem)| fail(line_end + 1 + offset, problem))?;
+    check_headers(headers.lines, limits).map_err(|(offset, problem)| fail(line_end + 1 + offset, problem))?;
     let body_length = match headers.get("Content-Length") {
         None | Some("") => 0,
         Some(text) => text.parse::<usize>().map_err(|_| fail(line_end + 1, Problem::ContentLength))?,

@@ -190,7 +190,8 @@ impl Media {
     pub fn flows_to_client(&self) -> bool {
         // ONVIF marks a back channel `sendonly` from the client's side; cameras without back channels write
         // `sendonly` from their own side, for pictures as well, so only sound can be meant.
-        !(self.direction == Direction::SendOnly && self.kind == "audio") && self.direction != Direction::Inactive
+        !(self.direction == Direction::SendOnly && self.kind == "audio")
+            && self.direction != Direction::Inactive
     }
 
     /// Picture, sound or metadata by what the section says it is, whether or not its codec can be used.
@@ -234,19 +235,28 @@ mod tests {
         };
         check("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000", Some(Codec::H264), Some(Medium::Video), true);
         check("m=video 0 RTP/AVP 26", Some(Codec::Mjpeg), Some(Medium::Video), true);
-        check("m=VIDEO 49170/2 RTP/AVP 96 97\na=rtpmap:97 x/1\na=rtpmap:96 H265/90000\na=sendonly",
-            Some(Codec::H265), Some(Medium::Video), true);
+        check(
+            "m=VIDEO 49170/2 RTP/AVP 96 97\na=rtpmap:97 x/1\na=rtpmap:96 H265/90000\na=sendonly",
+            Some(Codec::H265),
+            Some(Medium::Video),
+            true,
+        );
         check("m=audio 0 RTP/AVP 0\na=sendonly", Some(Codec::Ulaw), Some(Medium::Audio), false);
         check("m=audio 0 RTP/AVP 98\na=rtpmap:98 G726-32/8000", None, Some(Medium::Audio), true);
         check("m=video 0 RTP/AVP 96", None, Some(Medium::Video), true);
-        check("m=video 0 RTP/AVP 96\na=inactive\na=rtpmap:96 H264/90000", Some(Codec::H264),
-            Some(Medium::Video), false);
+        check(
+            "m=video 0 RTP/AVP 96\na=inactive\na=rtpmap:96 H264/90000",
+            Some(Codec::H264),
+            Some(Medium::Video),
+            false,
+        );
         check("m=application 0 udp wb", Some(Codec::Ulaw), Some(Medium::Metadata), true);
     }
 
     #[test]
     fn odd_ends_do_no_harm_and_nonsense_is_refused_where_it_stands() {
-        let text = b"v=0\r\ns=\xffcam \r\n\r\na=control:*\r\na=range:npt=0-\r\nm=audio 0 RTP/AVP 8 \r\n\0\r\n  ";
+        let text =
+            b"v=0\r\ns=\xffcam \r\n\r\na=control:*\r\na=range:npt=0-\r\nm=audio 0 RTP/AVP 8 \r\n\0\r\n  ";
         let description = Description::parse(text).unwrap();
         assert_eq!((description.name.as_str(), description.control.as_deref()), ("\u{fffd}cam", Some("*")));
         assert_eq!((description.range.as_deref(), description.media.len()), (Some("npt=0-"), 1));
@@ -264,8 +274,10 @@ mod tests {
 
     #[test]
     fn a_written_description_reads_as_it_was() {
-        let payload = |number, rtpmap, fmtp| PayloadParameters::from_sdp(number, Some(rtpmap), Some(fmtp)).unwrap();
-        let video = payload(96, "H264/90000", "packetization-mode=1;sprop-parameter-sets=Z0LAH9oBQBbs,aM48gA==");
+        let payload =
+            |number, rtpmap, fmtp| PayloadParameters::from_sdp(number, Some(rtpmap), Some(fmtp)).unwrap();
+        let video =
+            payload(96, "H264/90000", "packetization-mode=1;sprop-parameter-sets=Z0LAH9oBQBbs,aM48gA==");
         let audio = payload(97, "opus/48000/2", "sprop-stereo=1");
         let mut writer = DescriptionWriter::new(7, "Gate\r\na=control:evil");
         writer.media(&video, Some(25.0)).media(&audio, None);

@@ -170,7 +170,11 @@ impl ServerSession {
         }
         let over = self.heard + self.options.session_timeout;
         if now < over || self.kept_by_connection() {
-            return ServerAction::WaitUntil(if now < over { over } else { now + self.options.session_timeout });
+            return ServerAction::WaitUntil(if now < over {
+                over
+            } else {
+                now + self.options.session_timeout
+            });
         }
         self.closed = true;
         match self.session.take() {
@@ -189,7 +193,9 @@ impl ServerSession {
 
     /// Answers [`ServerAction::Describe`] with a session description (see [`crate::sdp::DescriptionWriter`]).
     pub fn described(&mut self, answer: Result<&[u8], Refusal>) {
-        let Some(pending) = self.pending.take_if(|each| matches!(each.question, Question::Describe)) else { return };
+        let Some(pending) = self.pending.take_if(|each| matches!(each.question, Question::Describe)) else {
+            return;
+        };
         match answer {
             Ok(sdp) => {
                 let base = format!("{}/", pending.uri.trim_end_matches('/'));
@@ -223,7 +229,9 @@ impl ServerSession {
 
     /// Answers [`ServerAction::Start`]; the answer to the client names the first packets where they are known.
     pub fn started(&mut self, answer: Result<&[RtpInfo], Refusal>) {
-        let Some(pending) = self.pending.take_if(|each| matches!(each.question, Question::Start)) else { return };
+        let Some(pending) = self.pending.take_if(|each| matches!(each.question, Question::Start)) else {
+            return;
+        };
         let infos = match answer {
             Ok(infos) => infos,
             Err(refusal) => return self.respond(refusal.status(), pending.cseq, &[], &[]),

@@ -123,7 +123,9 @@ mod tests {
         check("", None);
         let header = TransportHeader::parse_all("RTP/AVP;multicast;source=\"10.0.0.7\";ssrc=0000ABCD").next();
         let header = header.unwrap();
-        assert!(header.multicast && header.ssrc == Some(0xabcd) && header.source.as_deref() == Some("10.0.0.7"));
+        assert!(
+            header.multicast && header.ssrc == Some(0xabcd) && header.source.as_deref() == Some("10.0.0.7")
+        );
     }
 
     #[test]

@@ -131,9 +131,8 @@ pub fn resolve_control(base: &str, control: &str) -> String {
         return base.to_owned();
     }
     let lower = control.as_bytes();
-    let absolute = |scheme: &[u8]| {
-        lower.len() > scheme.len() && lower[..scheme.len()].eq_ignore_ascii_case(scheme)
-    };
+    let absolute =
+        |scheme: &[u8]| lower.len() > scheme.len() && lower[..scheme.len()].eq_ignore_ascii_case(scheme);
     if absolute(b"rtsp://") || absolute(b"rtsps://") || absolute(b"rtspu://") {
         return control.to_owned();
     }

@@ -78,7 +78,8 @@ impl Wire {
                     self.serve()?;
                 }
                 ClientAction::BindPorts { tracks } => {
-                    let ports: Vec<_> = (0..tracks as u16).map(|index| (7_000 + index * 2, 7_001 + index * 2)).collect();
+                    let ports: Vec<_> =
+                        (0..tracks as u16).map(|index| (7_000 + index * 2, 7_001 + index * 2)).collect();
                     self.client.on_ports(&ports, self.now);
                 }
                 ClientAction::Ready => self.log.push("ready".into()),
@@ -110,7 +111,8 @@ impl Wire {
                 }
                 ServerAction::SetUp { path, track, transport } => {
                     assert_eq!(path, "/main");
-                    let ports = matches!(transport, Lower::Udp { .. }).then_some((9_000 + track as u16 * 2, 9_001));
+                    let ports =
+                        matches!(transport, Lower::Udp { .. }).then_some((9_000 + track as u16 * 2, 9_001));
                     self.server.set_up(Ok(SetUpAnswer { ports, ssrc: Some(77) }));
                 }
                 ServerAction::Start { path, tracks } => {
@@ -196,7 +198,8 @@ fn a_camera_that_does_not_answer_is_given_up() {
 /// Requests by hand: what a stranger may try.
 fn answer(server: &mut ServerSession, text: &str) -> (u16, String) {
     let text = text.replace('\n', "\r\n") + "\r\n\r\n";
-    let Ok(Parsed::Complete { message: Message::Request(request), .. }) = parse(text.as_bytes(), &Limits::default())
+    let Ok(Parsed::Complete { message: Message::Request(request), .. }) =
+        parse(text.as_bytes(), &Limits::default())
     else {
         panic!("{text}");
     };
@@ -208,11 +211,13 @@ fn answer(server: &mut ServerSession, text: &str) -> (u16, String) {
                 return (text[9..12].parse().unwrap(), text);
             }
             ServerAction::Describe { .. } => server.described(Ok(&description())),
-            ServerAction::SetUp { transport, .. } => server.set_up(if matches!(transport, Lower::Udp { .. }) {
-                Err(Refusal::UnsupportedTransport)
-            } else {
-                Ok(SetUpAnswer::default())
-            }),
+            ServerAction::SetUp { transport, .. } => {
+                server.set_up(if matches!(transport, Lower::Udp { .. }) {
+                    Err(Refusal::UnsupportedTransport)
+                } else {
+                    Ok(SetUpAnswer::default())
+                })
+            }
             ServerAction::Start { .. } => server.started(Ok(&[])),
             ServerAction::Pause | ServerAction::Stop => {}
             ServerAction::WaitUntil(_) | ServerAction::Close => panic!("no answer to {text}"),
@@ -233,19 +238,25 @@ fn each_method_has_its_state() {
     check("OPTIONS * RTSP/1.0\nCSeq: 1", 200, "CSeq: 1\r\n");
     check("OPTIONS * RTSP/1.0", 400, "Server: test");
     check("DESCRIBE rtsp://h/main RTSP/1.0\nCSeq: 2", 200, "Content-Base: rtsp://h/main/\r\n");
-    check("DESCRIBE rtsp://h/main RTSP/1.0\nCSeq: 2\nRequire: onvif-replay", 551, "Unsupported: onvif-replay");
+    check(
+        "DESCRIBE rtsp://h/main RTSP/1.0\nCSeq: 2\nRequire: onvif-replay",
+        551,
+        "Unsupported: onvif-replay",
+    );
     check("PLAY rtsp://h/main RTSP/1.0\nCSeq: 3", 454, "");
     check("SETUP rtsp://h/main/trackID=0 RTSP/1.0\nCSeq: 4", 461, "");
     check("SETUP rtsp://h/main/trackID=0 RTSP/1.0\nCSeq: 4\nTransport: RTP/AVP;multicast", 461, "");
     check("SETUP rtsp://h/main/trackID=0 RTSP/1.0\nCSeq: 4\nTransport: RTP/AVP;client_port=1-2", 461, "");
     check("SETUP rtsp://h/main/trackID=0 RTSP/1.0\nCSeq: 4\nTransport: RTP/AVP/TCP;interleaved=4-5", 200, ID);
     check(
-        &with_id("SETUP rtsp://h/main/trackID=1").replace("CSeq", "Transport: RTP/AVP/TCP;interleaved=4-5\nCSeq"),
+        &with_id("SETUP rtsp://h/main/trackID=1")
+            .replace("CSeq", "Transport: RTP/AVP/TCP;interleaved=4-5\nCSeq"),
         200,
         "interleaved=0-1",
     );
     check(
-        &with_id("SETUP rtsp://h/other/trackID=1").replace("CSeq", "Transport: RTP/AVP/TCP;interleaved=6-7\nCSeq"),
+        &with_id("SETUP rtsp://h/other/trackID=1")
+            .replace("CSeq", "Transport: RTP/AVP/TCP;interleaved=6-7\nCSeq"),
         459,
         "",
     );
@@ -263,7 +274,9 @@ fn each_method_has_its_state() {
 #[test]
 fn a_stranger_gets_no_further_than_options() {
     let mut server = ServerSession::new(server_options(true), 1, 2, START);
-    for method in ["DESCRIBE", "SETUP", "PLAY", "PAUSE", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN", "RECORD", "X"] {
+    for method in
+        ["DESCRIBE", "SETUP", "PLAY", "PAUSE", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN", "RECORD", "X"]
+    {
         let (status, text) = answer(&mut server, &format!("{method} rtsp://h/main RTSP/1.0\nCSeq: 1"));
         assert_eq!(status, 401, "{method}");
         assert_eq!(text.matches("WWW-Authenticate: Digest").count(), 2);

@@ -1,10 +1,10 @@
 //! The client against what cameras answer (`testdata/`): which tracks it takes, and what it asks for in which words.
 
 use varde_codec::Codec;
+use varde_rtsp::RtspUrl;
 use varde_rtsp::auth::Credentials;
 use varde_rtsp::client::{ClientAction, ClientError, ClientOptions, ClientSession, Delivery, Wanted};
 use varde_rtsp::message::{Limits, Message, Parsed, parse};
-use varde_rtsp::RtspUrl;
 use varde_units::Mono;
 
 const NOW: Mono = Mono::from_nanos(5_000_000_000);
@@ -166,7 +166,8 @@ fn gstreamer() {
 /// Answers of one line each, and the error that they lead to.
 fn check_error(delivery: Delivery, lines: &[&str], expected: &ClientError) {
     let end = |line: &str| if line.contains("\r\n\r\n") { "" } else { "\r\n\r\n" };
-    let answers: Vec<_> = lines.iter().map(|line| format!("RTSP/1.0 {line}{}", end(line)).into_bytes()).collect();
+    let answers: Vec<_> =
+        lines.iter().map(|line| format!("RTSP/1.0 {line}{}", end(line)).into_bytes()).collect();
     let played = play(ClientOptions { delivery, ..options("rtsp://10.0.0.7/x") }, &answers);
     assert_eq!(played.error.as_ref(), Some(expected), "{lines:?}");
 }

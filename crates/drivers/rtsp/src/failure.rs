@@ -30,7 +30,10 @@ impl Failure {
     pub(crate) fn worth_a_goodbye(&self) -> bool {
         matches!(
             self.state.state,
-            CameraState::Silent | CameraState::BadData | CameraState::AddressNotAllowed | CameraState::UnsupportedCodec
+            CameraState::Silent
+                | CameraState::BadData
+                | CameraState::AddressNotAllowed
+                | CameraState::UnsupportedCodec
         )
     }
 

@@ -102,7 +102,9 @@ impl Media {
         now: Mono,
         outlet: &dyn Outlet,
     ) {
-        let Some(receiver) = self.tracks.get_mut(track).and_then(|track| track.receiver.as_mut()) else { return };
+        let Some(receiver) = self.tracks.get_mut(track).and_then(|track| track.receiver.as_mut()) else {
+            return;
+        };
         match port {
             Port::Rtp => {
                 receiver.on_packet(&mut self.clock, packet, now);

@@ -265,9 +265,11 @@ impl<'s> Session<'s> {
         let mut reports = Vec::new();
         if self.playing_since.is_some() {
             self.media.report(now, &mut reports, &self.datagrams);
-            let clock_offset_ms = self.media.clock().camera_time(now).map(|camera| {
-                camera.signed_micros_since(self.source.world.surroundings.utc()) / 1_000
-            });
+            let clock_offset_ms = self
+                .media
+                .clock()
+                .camera_time(now)
+                .map(|camera| camera.signed_micros_since(self.source.world.surroundings.utc()) / 1_000);
             self.source.tell_health(self.media.packets(), self.media.drift_ppm(), clock_offset_ms);
         }
         if reports.is_empty() {
@@ -297,7 +299,9 @@ impl<'s> Session<'s> {
             None => (now.since(playing_since), FIRST_UNIT_MAX),
         };
         if unit_age >= patience {
-            return Err(Failure::bad_data("packets come, but no picture or sound can be made of them", None).into());
+            return Err(
+                Failure::bad_data("packets come, but no picture or sound can be made of them", None).into()
+            );
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use varde_api::codes::CameraState;
-use varde_driver::{Credentials, Network, Outlet, SourceHealth, SourceSpec, SourceState, Surroundings};
 use varde_driver::Transport;
+use varde_driver::{Credentials, Network, Outlet, SourceHealth, SourceSpec, SourceState, Surroundings};
 use varde_net::{CameraConnection, Fingerprint, ReadTicker, TlsClient, resolve};
 use varde_rtsp::RtspUrl;
 use varde_rtsp::client::Delivery;
@@ -55,11 +55,8 @@ impl Source {
             Transport::Tcp => Delivery::Interleaved,
             Transport::Udp => Delivery::Udp,
         };
-        let state = SourceState {
-            state: CameraState::Connecting,
-            parameters: serde_json::Map::new(),
-            detail: None,
-        };
+        let state =
+            SourceState { state: CameraState::Connecting, parameters: serde_json::Map::new(), detail: None };
         Self { world, spec, credentials, control, delivery, state, packets_before: (0, 0), fingerprint: None }
     }
 

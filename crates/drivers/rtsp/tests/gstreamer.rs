@@ -31,7 +31,9 @@ impl Server {
             output.is_ok_and(|output| output.status.success())
         };
         let Some(python) = ["/usr/bin/python3", "python3"].iter().find(finds) else {
-            println!("skipped: GStreamer's RTSP server for Python (python3-gi, gir1.2-gst-rtsp-server-1.0) is not installed");
+            println!(
+                "skipped: GStreamer's RTSP server for Python (python3-gi, gir1.2-gst-rtsp-server-1.0) is not installed"
+            );
             return None;
         };
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gst_server.py");
@@ -92,6 +94,7 @@ async fn pictures_and_sound_of_gstreamer_are_received() {
         }
         assert_eq!(driving.notebook.states(0), [CameraState::Connecting, CameraState::Online], "{mount}");
         driving.stop().await;
+        println!("{mount} by {transport:?}: received");
         seen += 1;
     }
     assert!(seen > 0);
@@ -100,10 +103,12 @@ async fn pictures_and_sound_of_gstreamer_are_received() {
 #[tokio::test]
 async fn gstreamer_refuses_what_it_should() {
     let Some(server) = Server::start() else { return };
-    let wrong = Driving::start(device(Some((USER, "wrong")), vec![source(&server.url("h264"), Transport::Tcp, 1)]));
+    let wrong =
+        Driving::start(device(Some((USER, "wrong")), vec![source(&server.url("h264"), Transport::Tcp, 1)]));
     wrong.notebook.wait_state(0, CameraState::WrongPassword).await;
     wrong.stop().await;
-    let none = Driving::start(device(Some((USER, PASSWORD)), vec![source(&server.url("none"), Transport::Tcp, 1)]));
+    let none =
+        Driving::start(device(Some((USER, PASSWORD)), vec![source(&server.url("none"), Transport::Tcp, 1)]));
     none.notebook.wait_state(0, CameraState::NoSuchStream).await;
     none.stop().await;
 }

@@ -25,7 +25,9 @@ fn assert_unbroken(units: &[varde_codec::AccessUnit]) {
 
 #[tokio::test]
 async fn units_come_whole_and_in_order_by_tcp_and_by_udp() {
-    for (transport, udp_disorder) in [(Transport::Tcp, false), (Transport::Udp, false), (Transport::Udp, true)] {
+    for (transport, udp_disorder) in
+        [(Transport::Tcp, false), (Transport::Udp, false), (Transport::Udp, true)]
+    {
         let camera = Camera::start(Faults { udp_disorder, ..Faults::default() }).await;
         let driving = Driving::start(device(RIGHT, vec![source(&camera.url("main"), transport, 7)]));
         let units = driving.notebook.wait_units(stream(7), 60).await;
@@ -50,10 +52,8 @@ async fn units_come_whole_and_in_order_by_tcp_and_by_udp() {
 
 #[tokio::test]
 async fn udp_that_does_not_come_through_becomes_tcp() {
-    let faults = [
-        Faults { udp_refused: true, ..Faults::default() },
-        Faults { udp_mute: true, ..Faults::default() },
-    ];
+    let faults =
+        [Faults { udp_refused: true, ..Faults::default() }, Faults { udp_mute: true, ..Faults::default() }];
     for faults in faults {
         let camera = Camera::start(faults).await;
         let sources = vec![source(&camera.url("main"), Transport::Udp, 7)];
@@ -124,12 +124,16 @@ async fn a_camera_that_hangs_up_is_called_again() {
     driving.notebook.wait_state(0, CameraState::Disconnected).await;
     *camera.faults.lock().unwrap() = Faults::default();
     let states = |told: &[Told]| -> Vec<CameraState> {
-        told.iter().filter_map(|each| if let Told::State(0, state) = each { Some(state.state) } else { None }).collect()
+        told.iter()
+            .filter_map(|each| if let Told::State(0, state) = each { Some(state.state) } else { None })
+            .collect()
     };
-    driving.notebook.wait("two sessions", |told| {
-        states(told).ends_with(&[CameraState::Disconnected, CameraState::Online]).then_some(())
-    })
-    .await;
+    driving
+        .notebook
+        .wait("two sessions", |told| {
+            states(told).ends_with(&[CameraState::Disconnected, CameraState::Online]).then_some(())
+        })
+        .await;
     driving.stop().await;
 }
 
@@ -164,10 +168,12 @@ async fn an_update_leaves_untouched_sources_alone() {
     driving.notebook.wait_units(stream(8), 10).await;
     // The first goes, the second moves up.
     driving.tell(Command::Update(device(RIGHT, vec![second.clone()]))).await;
-    driving.notebook.wait("the second as the first", |told| {
-        (told.iter().filter(|each| matches!(each, Told::State(0, _))).count() == 3).then_some(())
-    })
-    .await;
+    driving
+        .notebook
+        .wait("the second as the first", |told| {
+            (told.iter().filter(|each| matches!(each, Told::State(0, _))).count() == 3).then_some(())
+        })
+        .await;
     let before = units(&driving.notebook.all(), stream(8)).count();
     let after = driving.notebook.wait_units(stream(8), before + 30).await;
     assert_unbroken(&after);
@@ -190,7 +196,9 @@ async fn a_change_of_parameter_sets_is_told_before_the_unit_that_needs_it() {
         .iter()
         .enumerate()
         .filter(|(_, each)| matches!(each, Told::Format(..)))
-        .map(|(at, _)| units(&told[at..], stream(7)).next().and_then(|unit| number(&unit.data)).unwrap() as usize)
+        .map(|(at, _)| {
+            units(&told[at..], stream(7)).next().and_then(|unit| number(&unit.data)).unwrap() as usize
+        })
         .collect();
     assert_eq!(changes, [0, 20]);
     driving.stop().await;

@@ -22,37 +22,58 @@ pub(crate) const CATALOGUE_BYTES_MAX: u64 = 64 << 20;
 /// Ends the track's open file, if there is one.
 pub(crate) fn close(shared: &Shared, track: &mut Track, ended: &str) {
     let Some(open) = track.open.take() else { return };
-    finish(shared, &open.live, ended, open.suspect);
+    finish(shared, &open.live, ended, false);
 }
 
-/// Ends the open file at what is durable: nothing behind that is to be trusted after a failed flush or write.
+/// Ends the track's files at what is durable: nothing behind that is to be trusted after a failed flush or write. A
+/// file that was closed and not flushed yet is cut and sealed again.
 pub(crate) fn seal_suspect(shared: &Shared, track: &mut Track) {
-    let Some(open) = track.open.take() else { return };
     let durable = track.slot.durable_sequence();
-    // No flush of this file is tried again.
-    shared.dirty.lock().files.remove(&media_path(&open.live.path));
-    {
-        let mut table = open.live.table.write();
-        let kept = table.rows.partition_point(|row| row.sequence < durable);
+    let open = track.open.take().map(|open| open.live);
+    let stream = track.slot.spec.stream;
+    let reaches_behind = |live: &Arc<LiveFile>| {
+        let table = live.table.read();
+        table.rows.last().is_none_or(|row| row.sequence >= durable)
+    };
+    let mut files: Vec<_> = shared.live.of_stream(stream).into_iter().filter(reaches_behind).collect();
+    files.extend(open.filter(|open| files.iter().all(|file| !Arc::ptr_eq(file, open))));
+    files.sort_by_key(|live| (live.path.epoch, live.path.seq));
+    // Where the ledger or an earlier file of this run says that the stream ended, unless a file below says better.
+    track.tail = shared.ledger.lock().state().streams.get(&stream).copied();
+    for live in shared.live.of_stream(stream) {
+        let kept = cut(shared, &live, durable);
+        if kept.is_some_and(|kept| track.tail.is_none_or(|tail| tail.sequence <= kept.sequence)) {
+            track.tail = kept;
+        }
+    }
+    for live in files {
+        finish(shared, &live, "suspect", true);
+    }
+}
+
+/// Cuts a file's table and bytes at what is durable, and gives where the stream ends then.
+fn cut(shared: &Shared, live: &Arc<LiveFile>, durable: u64) -> Option<StreamTail> {
+    let mut table = live.table.write();
+    let kept = table.rows.partition_point(|row| row.sequence < durable);
+    if kept < table.rows.len() || table.rows.is_empty() {
+        let mut dirty = shared.dirty.lock();
+        // No flush of this file is tried again, and nothing is said of it.
+        dirty.files.remove(&media_path(&live.path));
+        dirty.newest.remove(&live.path.stream);
+        dirty.closed.retain(
+            |record| !matches!(record, LedgerRecord::FileClosed { file, .. } if *file == live.path),
+        );
+        drop(dirty);
         table.rows.truncate(kept);
         table.leaves.truncate(kept);
-        table.bytes = table.rows.last().map_or(open.live.init_bytes, |row| row.end());
+        table.bytes = table.rows.last().map_or(live.init_bytes, |row| row.end());
         let ticks = table.rows.last().map_or(0, |row| row.start_ticks + u64::from(row.duration_ticks));
-        table.end = open.live.identity.utc(ticks);
-        track.tail = match (table.rows.last(), table.leaves.last()) {
-            (Some(row), Some(leaf)) => Some(StreamTail {
-                epoch: open.live.identity.epoch,
-                end: table.end,
-                sequence: row.sequence,
-                leaf: *leaf,
-            }),
-            // Nothing of this file is durable: the stream ends where it ended before.
-            _ => shared.ledger.lock().state().streams.get(&open.live.path.stream).copied(),
-        };
+        table.end = live.identity.utc(ticks);
         // Behind the durable end lies what no flush covered; a trailer takes its place.
-        let _ = open.live.file.truncate(table.bytes);
+        let _ = live.file.truncate(table.bytes);
     }
-    finish(shared, &open.live, "suspect", true);
+    let (row, leaf) = (table.rows.last()?, table.leaves.last()?);
+    Some(StreamTail { epoch: live.identity.epoch, end: table.end, sequence: row.sequence, leaf: *leaf })
 }
 
 /// A file that was announced and holds nothing.
@@ -88,13 +109,21 @@ pub(crate) fn finish(shared: &Shared, live: &Arc<LiveFile>, ended: &str, suspect
         // The media is whole; a rebuild reads the file instead of its trailer.
         shared.enter_for(&error);
     }
-    shared.record(LedgerRecord::FileClosed {
-        file: live.path,
+    let summary = Arc::new(summary);
+    // First for readers, then for the ledger: the index asks for it as soon as the ledger says closed.
+    live.table.write().summary = Some(Arc::clone(&summary));
+    announce(shared, &summary);
+}
+
+/// The ledger calls the file closed with the next flush, when its media and trailer are durable: a trailer that a
+/// power cut kept says nothing of the media before it.
+pub(crate) fn announce(shared: &Shared, summary: &Summary) {
+    shared.dirty.lock().closed.push(LedgerRecord::FileClosed {
+        file: summary.identity.path(),
         end: summary.end,
         last_sequence: summary.last_sequence,
         last_leaf: summary.last_leaf,
     });
-    live.table.write().summary = Some(Arc::new(summary));
 }
 
 /// The summary of a file; `None` where it holds no fragment.

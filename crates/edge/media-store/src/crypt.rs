@@ -88,7 +88,9 @@ impl Vault {
             wrapped: hex(&wrapped),
         };
         let (folder, name) = key_path(channel, day);
-        self.disk.create_folder(KEYS_FOLDER)?;
+        if self.disk.create_folder(KEYS_FOLDER)? {
+            self.disk.sync_folder("")?;
+        }
         if self.disk.create_folder(&folder)? {
             self.disk.sync_folder(KEYS_FOLDER)?;
         }

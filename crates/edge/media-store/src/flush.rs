@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -38,10 +39,14 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 
 /// Makes everything durable that was written before the call.
 pub(crate) fn flush(shared: &Arc<Shared>) {
+    let _one_at_a_time = shared.flushing.lock();
+    if shared.poisoned.load(Ordering::Acquire) {
+        return;
+    }
     // The ledger is read first: a record that a file relies on is written before the file.
     let dirty = std::mem::take(&mut *shared.dirty.lock());
     let ledger = shared.ledger.lock().to_flush();
-    if dirty.files.is_empty() && dirty.folders.is_empty() && ledger.is_none() {
+    if dirty.files.is_empty() && dirty.folders.is_empty() && dirty.closed.is_empty() && ledger.is_none() {
         return;
     }
     let whole = match shared.options.flush_mode {
@@ -59,10 +64,12 @@ pub(crate) fn flush(shared: &Arc<Shared>) {
             for (slot, sequence, end) in dirty.newest.into_values() {
                 slot.publish(sequence, end);
             }
+            dirty.closed.into_iter().for_each(|record| shared.record(record));
             shared.queue.push(Job::Flushed);
         }
         Err(error) => {
             shared.enter(StorageState::Suspect, &error.to_string());
+            shared.poisoned.store(true, Ordering::Release);
             shared.ledger.lock().abandon();
             shared.queue.push(Job::FlushFailed(error));
         }

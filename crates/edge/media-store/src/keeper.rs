@@ -7,10 +7,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use varde_footage::{FilePath, LedgerEntry, LedgerRecord, Summary};
+use varde_footage::{FilePath, Frames, LedgerEntry, LedgerRecord, Summary, ledger_path};
 
 use crate::catalogue;
-use crate::ledger::{Position, entries_from, log_numbers};
+use crate::disk::read_whole;
+use crate::ledger::{LOG_BYTES_READ_MAX, Position, entries_from, log_numbers};
 use crate::recover;
 use crate::shared::{Shared, media_folder, media_path};
 use crate::tables::read_trailer;
@@ -103,9 +104,9 @@ pub(crate) fn replay(shared: &Shared) -> io::Result<()> {
     if index.needs_rebuild() {
         return Ok(());
     }
-    let newest = log_numbers(&*shared.disk)?.last().copied();
-    if newest.is_none_or(|newest| position.log > newest) {
-        // The ledger is older than the index: one of them was exchanged.
+    if !holds(shared, position)? {
+        // The ledger is older than the index: a power cut took records that the index had seen, or one of them was
+        // exchanged.
         index.demand_rebuild();
         return Ok(());
     }
@@ -121,7 +122,24 @@ pub(crate) fn replay(shared: &Shared) -> io::Result<()> {
         tracing::warn!(%error, "the index could not take the ledger's tail and is made anew");
         index.demand_rebuild();
     }
+    drop(index);
+    for (_, entry) in entries {
+        if let LedgerRecord::FileClosed { file, .. } = entry.record {
+            shared.live.remove(&file);
+        }
+    }
     Ok(())
+}
+
+/// Whether the ledger still has everything up to a position.
+fn holds(shared: &Shared, position: Position) -> io::Result<bool> {
+    if !log_numbers(&*shared.disk)?.contains(&position.log) {
+        return Ok(position == Position::default());
+    }
+    let log = read_whole(&*shared.disk, &ledger_path(position.log), LOG_BYTES_READ_MAX)?;
+    let mut frames = Frames::new(&log);
+    frames.by_ref().for_each(drop);
+    Ok(frames.whole_bytes() as u64 >= position.byte)
 }
 
 fn finish_deletions(shared: &Shared, entries: &[(Position, LedgerEntry)]) {

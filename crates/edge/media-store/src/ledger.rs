@@ -120,7 +120,9 @@ impl Ledger {
     }
 
     fn begin_log(&mut self, at: Utc) -> io::Result<()> {
-        self.disk.create_folder(LEDGER_FOLDER)?;
+        if self.disk.create_folder(LEDGER_FOLDER)? {
+            self.disk.sync_folder("")?;
+        }
         let number = self.next_number;
         // A number is used once, also when what follows fails.
         self.next_number = number.checked_add(1).ok_or(io::ErrorKind::FileTooLarge)?;

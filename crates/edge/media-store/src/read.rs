@@ -35,6 +35,8 @@ pub(crate) fn timeline(
 ) -> Result<Timeline, ReadError> {
     catch_up(shared);
     let limit = limit.max(1);
+    // Before the index is read: a file that is closed meanwhile is met twice rather than never.
+    let live: Vec<Span> = shared.live.of_channel(channel).iter().filter_map(|file| file.span()).collect();
     let (mut spans, mut gaps) = {
         let index = shared.index.lock();
         // One more than asked for tells whether there is more. Spans end at midnight and are merged below.
@@ -50,7 +52,6 @@ pub(crate) fn timeline(
         let at = gaps.pop().map(|gap| gap.start);
         cut = cut.into_iter().chain(at).min();
     }
-    let live: Vec<Span> = shared.live.of_channel(channel).iter().filter_map(|file| file.span()).collect();
     spans.extend(live.into_iter().filter(|span| span.start < end && span.end > start));
     let before_cut = |at: Utc| cut.is_none_or(|cut| at < cut);
     spans.retain(|span| before_cut(span.start));
@@ -107,10 +108,12 @@ pub(crate) fn plan(
     limit: u32,
 ) -> Result<Plan, ReadError> {
     catch_up(shared);
+    // Before the index is read: a file that is closed meanwhile is met twice rather than never.
+    let live_files = shared.live.of_stream(stream);
     let rows = shared.index.lock().files_of_stream(stream, start.minus(FILE_REACH), end, PLAN_FILES_MAX)?;
     let more_files = rows.len() >= PLAN_FILES_MAX as usize;
     let mut sources: Vec<_> = rows.into_iter().filter(|file| file.end > start).map(Source::Closed).collect();
-    for live in shared.live.of_stream(stream) {
+    for live in live_files {
         let indexed = sources.iter().any(|source| matches!(source, Source::Closed(file) if file.path() == live.path));
         let touches = live.identity.start < end && live.table.read().end > start;
         if touches && !indexed {

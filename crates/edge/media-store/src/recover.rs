@@ -33,19 +33,6 @@ pub(crate) fn recover(shared: &Shared, path: &FilePath) -> io::Result<()> {
         }
         Err(error) => return Err(error),
     };
-    if let Some(trailer) = read_trailer(&*file)?
-        && trailer.summary.identity.path() == *path
-    {
-        // The trailer was written; only the ledger does not know yet.
-        shared.record(varde_footage::LedgerRecord::FileClosed {
-            file: *path,
-            end: trailer.summary.end,
-            last_sequence: trailer.summary.last_sequence,
-            last_leaf: trailer.summary.last_leaf,
-        });
-        ensure_catalogued(shared, path, &trailer.signed)?;
-        return Ok(());
-    }
     let Some(scanned) = scan(&*file, Doubt::NotDurable)? else {
         // Not even `moov` is whole: no fragment was ever durable, for the first flush covers both.
         close::discard(shared, path);
@@ -53,6 +40,16 @@ pub(crate) fn recover(shared: &Shared, path: &FilePath) -> io::Result<()> {
     };
     if scanned.identity.path() != *path {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is not what its name says"));
+    }
+    if let Some(trailer) = read_trailer(&*file)?
+        && trailer.summary.identity.path() == *path
+        && trailer.rows == scanned.rows
+    {
+        // It was closed; only the ledger does not know yet.
+        shared.mark_dirty(media_path(path), &file);
+        ensure_catalogued(shared, path, &trailer.signed)?;
+        close::announce(shared, &trailer.summary);
+        return Ok(());
     }
     let keeps_tail = scanned.durable_part_damaged;
     if !keeps_tail {

@@ -37,6 +37,8 @@ pub(crate) struct Dirty {
     pub(crate) folders: BTreeSet<String>,
     /// What can be published when all of it is durable: the newest fragment of each stream.
     pub(crate) newest: HashMap<StreamId, (Arc<Slot>, u64, Utc)>,
+    /// What the ledger says once all of it is durable: files that were closed. Until then a crash must look at them.
+    pub(crate) closed: Vec<LedgerRecord>,
 }
 
 /// How long recordings of channels are kept.
@@ -67,6 +69,10 @@ pub(crate) struct Shared {
     pub(crate) rules: Mutex<RetentionRules>,
     /// Held while files are chosen and deleted, so that two do not free the same room.
     pub(crate) deleting: Mutex<()>,
+    /// A flush failed and the writer has not sealed its files yet: nothing may be flushed or published.
+    pub(crate) poisoned: AtomicBool,
+    /// Held during a flush: what a flush took over must be durable before a later one publishes.
+    pub(crate) flushing: Mutex<()>,
     pub(crate) bytes_written: AtomicU64,
     state: AtomicU8,
     pub(crate) stopping: AtomicBool,
@@ -107,6 +113,8 @@ impl Shared {
             vault: Vault::new(Arc::clone(&disk), options.master_key.clone()),
             rules: Mutex::new(rules),
             deleting: Mutex::default(),
+            flushing: Mutex::default(),
+            poisoned: AtomicBool::new(false),
             bytes_written: AtomicU64::new(0),
             state: AtomicU8::new(0),
             stopping: AtomicBool::new(false),

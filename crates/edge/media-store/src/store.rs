@@ -79,9 +79,9 @@ impl Store {
             tracing::warn!("the clock is earlier than it can be; recording goes on and is dated anew later");
         }
         recover::recover_open_files(&shared);
+        // What recovery sealed is durable and in the index before anybody asks.
+        flush::flush(&shared);
         keeper::replay(&shared)?;
-        // What recovery sealed is there before anybody asks.
-        keeper::catch_up(&shared);
         let store = Self { shared, first_epoch: epoch, threads: Mutex::default() };
         store.start_threads()?;
         Ok(store)
@@ -285,6 +285,10 @@ impl Store {
         keeper::catch_up(&self.shared);
         let mut usage = self.shared.index.lock().usage().clone();
         for live in self.shared.live.all() {
+            if live.table.read().summary.is_some() {
+                // Closed, and in the index with the next flush.
+                continue;
+            }
             let Some(span) = live.span() else { continue };
             let channel = usage.entry(live.path.channel).or_default();
             channel.bytes += live.table.read().bytes;
@@ -353,6 +357,8 @@ impl Store {
         for thread in threads {
             let _ = thread.join();
         }
+        // The first flush covers the files, the second what the ledger says of them.
+        flush::flush(&self.shared);
         let writer = self.shared.options.writer;
         self.shared.record(LedgerRecord::WriterEnd { writer });
         // The last word of the run: everything before it is signed.

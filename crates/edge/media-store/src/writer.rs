@@ -42,8 +42,7 @@ pub(crate) struct OpenFile {
     format: Arc<Format>,
     key: Option<Arc<LessSafeKey>>,
     opened: Mono,
-    pub(crate) suspect: bool,
-}
+    }
 
 /// One stream, as the writer sees it.
 #[derive(Debug)]
@@ -163,6 +162,14 @@ impl Writer {
 
     fn flush_failed(&mut self, error: &io::Error) {
         self.shared.enter(StorageState::Suspect, &error.to_string());
+        {
+            // Everything in here was written before the failure was known. Names can be flushed again: a folder's
+            // flush covers whatever is in it.
+            let mut dirty = self.shared.dirty.lock();
+            dirty.files.clear();
+            dirty.newest.clear();
+            dirty.closed.clear();
+        }
         let streams: Vec<_> = self.tracks.keys().copied().collect();
         for stream in streams {
             let Some(mut track) = self.tracks.remove(&stream) else { continue };
@@ -177,6 +184,7 @@ impl Writer {
             }
             self.tracks.insert(stream, track);
         }
+        self.shared.poisoned.store(false, Ordering::Release);
     }
 
     /// Seals the open file at what is durable, and writes everything behind that into a new one.
@@ -312,7 +320,6 @@ impl Writer {
             format: Arc::clone(&fragment.format),
             key,
             opened: fragment.start(),
-            suspect: false,
         });
         Ok(())
     }

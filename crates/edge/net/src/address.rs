@@ -38,7 +38,11 @@ pub async fn resolve(
         Ok(address) => vec![SocketAddr::new(address, port)],
         Err(_) => {
             let lookup = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, port)));
-            lookup.await.map_err(|_| unresolved(io::ErrorKind::TimedOut.into()))?.map_err(unresolved)?.collect()
+            lookup
+                .await
+                .map_err(|_| unresolved(io::ErrorKind::TimedOut.into()))?
+                .map_err(unresolved)?
+                .collect()
         }
     };
     choose(&found, allowed)
@@ -80,7 +84,8 @@ mod tests {
             IpAddr::V6(_) => false,
         };
         let check = |found: &[&str], chosen: Result<&str, Option<&str>>| {
-            let found: Vec<_> = found.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 554)).collect();
+            let found: Vec<_> =
+                found.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 554)).collect();
             let address = |text: &str| text.parse::<IpAddr>().unwrap();
             let expected = chosen.map(address).map_err(|refused| refused.map(address));
             assert_eq!(choose(&found, private), expected);

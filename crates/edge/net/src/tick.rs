@@ -6,6 +6,7 @@
 //! late by half a tick in the mean.
 
 use std::collections::HashMap;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
@@ -16,7 +17,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::time::Timespec;
 use tokio::sync::Notify;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, sleep_until};
 
 /// Longer than most frames take to come, short against the delay that a viewer notices.
 const PERIOD: Duration = Duration::from_millis(8);
@@ -141,11 +142,21 @@ struct Ticking {
 
 impl Ticking {
     async fn run(mut self) {
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // Two timers in turn. The runtime interrupts its own wait, for two system calls, when a timer is set that is
+        // due before all others; with the next tick's timer always set already, none ever is.
+        let start = Instant::now();
+        let mut timers = [1, 2].map(|tick| Box::pin(sleep_until(start + PERIOD * tick)));
         while !self.over {
-            ticks.tick().await;
+            let [next, after] = &mut timers;
+            poll_fn(|context| {
+                let _ = after.as_mut().poll(context);
+                next.as_mut().poll(context)
+            })
+            .await;
             self.over = !self.shared.tick();
+            // After a pause of the whole thread, ticks that were missed are not made up for.
+            next.as_mut().reset(after.deadline().max(Instant::now()) + PERIOD);
+            timers.reverse();
         }
     }
 }

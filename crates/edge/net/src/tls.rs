@@ -82,7 +82,9 @@ impl ServerCertVerifier for CameraVerifier {
             CameraTrust::PinnedSha256(pinned) if pinned != Fingerprint::of(end_entity) => {
                 Err(Error::General("the camera shows another certificate than before".to_owned()))
             }
-            CameraTrust::PinnedSha256(_) | CameraTrust::TrustOnFirstUse => Ok(ServerCertVerified::assertion()),
+            CameraTrust::PinnedSha256(_) | CameraTrust::TrustOnFirstUse => {
+                Ok(ServerCertVerified::assertion())
+            }
         }
     }
 

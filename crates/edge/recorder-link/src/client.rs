@@ -55,7 +55,10 @@ pub struct FileBytes {
 
 impl std::fmt::Debug for FileBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileBytes").field("length", &self.length).field("total", &self.total).finish_non_exhaustive()
+        f.debug_struct("FileBytes")
+            .field("length", &self.length)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,7 +121,8 @@ impl RecorderClient {
         let path = format!("/files/{file}?storage={storage}&offset={offset}&length={length}");
         let response = self.send(Method::GET, &path, Bytes::new(), ANSWER_TIME_MAX).await?;
         let headers = response.headers();
-        let total = header_text(headers, header::CONTENT_RANGE).and_then(|range| range.rsplit_once('/')?.1.parse().ok());
+        let total = header_text(headers, header::CONTENT_RANGE)
+            .and_then(|range| range.rsplit_once('/')?.1.parse().ok());
         let length = header_text(headers, header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         Ok(FileBytes { length, total, body: pieces(response.into_body()) })
     }
@@ -152,7 +156,9 @@ impl RecorderClient {
     async fn json_within<T: DeserializeOwned>(&self, path: &str, time_max: Duration) -> Result<T, Error> {
         let response = self.send(Method::GET, path, Bytes::new(), time_max).await?;
         let collected = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
-        let body = tokio::time::timeout(ANSWER_TIME_MAX, collected).await.map_err(|_| Error::TimedOut(ANSWER_TIME_MAX))?;
+        let body = tokio::time::timeout(ANSWER_TIME_MAX, collected)
+            .await
+            .map_err(|_| Error::TimedOut(ANSWER_TIME_MAX))?;
         let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
             Ok(_) => Error::Malformed(format!("more than {ANSWER_BYTES_MAX} bytes")),
             Err(error) => Error::Unavailable(error.to_string()),
@@ -186,7 +192,8 @@ impl RecorderClient {
             });
             sender.send_request(request).await.map_err(unavailable)
         };
-        let response = tokio::time::timeout(time_max, call).await.map_err(|_| Error::TimedOut(time_max))??;
+        let response =
+            tokio::time::timeout(time_max, call).await.map_err(|_| Error::TimedOut(time_max))??;
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::NOT_FOUND => Err(Error::NotFound),

@@ -47,10 +47,13 @@ async fn nobody_there_is_unavailable() {
 
 #[tokio::test]
 async fn a_refusal_keeps_its_sentence() {
-    let refuse = || async { (StatusCode::CONFLICT, Json(serde_json::json!({"detail": "revision 3 is older"}))) };
+    let refuse =
+        || async { (StatusCode::CONFLICT, Json(serde_json::json!({"detail": "revision 3 is older"}))) };
     let (_folder, client) = serve(Router::new().route("/config", put(refuse)));
     let config = SignedConfig { config: "{}".into(), signature: String::new(), key: String::new() };
-    let Err(Error::Refused { status: 409, detail }) = client.put_config(&config).await else { panic!("taken") };
+    let Err(Error::Refused { status: 409, detail }) = client.put_config(&config).await else {
+        panic!("taken")
+    };
     assert_eq!(detail, "revision 3 is older");
     assert!(matches!(client.status().await, Err(Error::NotFound)));
 }

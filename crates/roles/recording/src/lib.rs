@@ -99,6 +99,18 @@ pub fn run(
     served
 }
 
+/// Makes the indexes of all storages of the kept snapshot anew, from files and ledger; gives the number of recordings.
+/// The role must not run. Reads the disks.
+pub fn rebuild_indexes(options: &Options, progress: &mut dyn FnMut(u64)) -> std::io::Result<u64> {
+    let snapshot = snapshot::SnapshotFile::open(&options.folder);
+    let config = snapshot
+        .config()
+        .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "no recorder was set up here"))?;
+    let writer = varde_ids::WriterId::new(varde_ambient::utc_now(), varde_ambient::identifier_random());
+    let events = Arc::new(events::EventLog::new(writer));
+    storages::Storages::open_folder(options, writer, events)?.rebuild(config, progress)
+}
+
 /// A tick that leaves out what it missed.
 fn every(period: Duration) -> tokio::time::Interval {
     let mut tick = tokio::time::interval(period);

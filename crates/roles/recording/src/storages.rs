@@ -65,12 +65,15 @@ impl EventSink for Sink {
 impl Storages {
     /// Reads or makes the recorder's own keys.
     pub fn open_folder(options: &Options, writer: WriterId, events: Arc<EventLog>) -> std::io::Result<Self> {
-        let seed = key_file(&options.folder.join("signing.key"))?;
+        let key = SigningKey::from_bytes(&key_file(&options.folder.join("signing.key"))?);
+        // What a verification trusts: to be kept somewhere else as well.
+        let public: String = key.verifying_key().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(options.folder.join("signing.pub"), public + "\n")?;
         Ok(Self {
             folder: options.folder.clone(),
             writer,
             built: options.built,
-            key: SigningKey::from_bytes(&seed),
+            key,
             events,
             state: RwLock::default(),
         })
@@ -83,6 +86,20 @@ impl Storages {
         if let Err(error) = applied {
             tracing::error!(%error, "the storages could not be applied");
         }
+    }
+
+    /// Makes the indexes of all storages anew; gives the number of recordings. Reads the disks.
+    pub fn rebuild(&self, config: &RecorderConfig, progress: &mut dyn FnMut(u64)) -> std::io::Result<u64> {
+        self.apply_blocking(config);
+        if let Some((storage, reason)) = self.state.read().missing.values().next() {
+            return Err(std::io::Error::other(format!("{}: {reason}", storage.path)));
+        }
+        let mut files = 0;
+        for store in self.stores() {
+            files += store.rebuild_index(|done| progress(files + done))?;
+            store.shut_down();
+        }
+        Ok(files)
     }
 
     fn apply_blocking(&self, config: &RecorderConfig) {

@@ -14,8 +14,9 @@ pub(crate) struct AudioClip {
 
 /// AAC in ADTS frames (ISO/IEC 14496-3 §1.A.2.2), one raw block each.
 pub(crate) fn from_adts(stream: &Bytes) -> Option<AudioClip> {
-    const RATES: [u32; 13] =
-        [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+    const RATES: [u32; 13] = [
+        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
+    ];
     let head = stream.first_chunk::<7>()?;
     let (object, rate_index) = (u16::from(head[2] >> 6) + 1, u16::from(head[2] >> 2 & 15));
     let channels = (head[2] & 1) << 2 | head[3] >> 6;
@@ -67,6 +68,7 @@ pub(crate) fn from_ogg(stream: &Bytes) -> Option<AudioClip> {
 /// G.711 samples in frames of 20 ms.
 pub(crate) fn from_samples(stream: &Bytes, format: Format) -> AudioClip {
     const FRAME: usize = 160;
-    let frames = (0..stream.len() / FRAME).map(|index| stream.slice(index * FRAME..(index + 1) * FRAME)).collect();
+    let frames =
+        (0..stream.len() / FRAME).map(|index| stream.slice(index * FRAME..(index + 1) * FRAME)).collect();
     AudioClip { format, frames, frame_ticks: FRAME as u32 }
 }

@@ -111,13 +111,7 @@ impl BatchWriter {
     }
 
     pub(crate) fn finish(self, place: Place) -> Batch {
-        Batch {
-            bytes: self.bytes.into(),
-            pieces: self.pieces,
-            track: self.track,
-            rtcp: self.rtcp,
-            place,
-        }
+        Batch { bytes: self.bytes.into(), pieces: self.pieces, track: self.track, rtcp: self.rtcp, place }
     }
 }
 

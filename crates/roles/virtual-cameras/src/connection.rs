@@ -111,7 +111,8 @@ impl Connection {
     /// Takes one message out of the buffer; false when there is no whole one.
     async fn take_message(&mut self) -> io::Result<bool> {
         let buffer = std::mem::take(&mut self.buffer);
-        let parsed = parse(&buffer, &LIMITS).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let parsed =
+            parse(&buffer, &LIMITS).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let Parsed::Complete { message, length } = parsed else {
             self.buffer = buffer;
             return Ok(false);
@@ -142,7 +143,8 @@ impl Connection {
 
     /// Learns how the camera behind an address misbehaves.
     fn look_at(&mut self, uri: &str) {
-        let path = uri.split_once("://").map_or(uri, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+        let path =
+            uri.split_once("://").map_or(uri, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
         let path = path.split("/trackID=").next().unwrap_or(path);
         if let Some((camera, _)) = self.server.find(path) {
             camera.register(&self.outlet);
@@ -250,8 +252,11 @@ impl Connection {
         let outlet = &self.outlet;
         let targets = &self.targets;
         let was_idle = stream.start(viewer, now, |infos| {
-            let infos: Vec<RtpInfo> =
-                infos.iter().filter(|info| targets.get(info.track).is_some_and(Option::is_some)).copied().collect();
+            let infos: Vec<RtpInfo> = infos
+                .iter()
+                .filter(|info| targets.get(info.track).is_some_and(Option::is_some))
+                .copied()
+                .collect();
             session.started(Ok(&infos));
             // The answer goes before the first packet.
             if let ServerAction::Send(bytes) = session.poll(now)

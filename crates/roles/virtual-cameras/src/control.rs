@@ -144,8 +144,15 @@ fn read_fault(mut body: Map<String, Value>) -> Result<(Fault, Option<Duration>),
             ))
         }
     };
-    let fault = serde_json::from_value(Value::Object(body)).map_err(|error| refuse(error.to_string()))?;
-    Ok((fault, duration))
+    let names: Vec<String> = body.keys().cloned().collect();
+    let fault: Fault =
+        serde_json::from_value(Value::Object(body)).map_err(|error| refuse(error.to_string()))?;
+    // Serde lets anything stand beside the name of a fault that has no numbers.
+    let known = serde_json::to_value(&fault).unwrap_or_default();
+    match names.iter().find(|name| known.get(name.as_str()).is_none()) {
+        Some(name) => Err(refuse(format!("{name:?} does not belong to this fault"))),
+        None => Ok((fault, duration)),
+    }
 }
 
 async fn start_fault(
@@ -167,7 +174,10 @@ async fn end_fault(
     ended_or_missing(ended)
 }
 
-async fn end_faults(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Result<StatusCode, Refused> {
+async fn end_faults(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refused> {
     find(&server, &id)?.faults.lock().end_all();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -63,17 +63,13 @@ impl Fault {
             | Self::Duplicate { percent }
             | Self::Garbage { percent }
             | Self::MalformedRtp { percent }
-            | Self::MalformedPayload { percent } => {
-                (!percent_fits(percent)).then_some("percent is 0 to 100")
-            }
+            | Self::MalformedPayload { percent } => (!percent_fits(percent)).then_some("percent is 0 to 100"),
             Self::ClockJump { seconds_jumped } => {
                 (!(-1e6..=1e6).contains(&seconds_jumped)).then_some("seconds_jumped is at most a million")
             }
             Self::Drift { ppm } => (!(-1e5..=1e5).contains(&ppm)).then_some("ppm is at most 100000"),
             Self::SlowAnswers { millis } => (millis > 120_000).then_some("millis is at most 120000"),
-            Self::Batches { pictures } => {
-                (!(1..=500).contains(&pictures)).then_some("pictures is 1 to 500")
-            }
+            Self::Batches { pictures } => (!(1..=500).contains(&pictures)).then_some("pictures is 1 to 500"),
             Self::Deliver { delivery: Delivery::Paced { packets, micros } } => {
                 (packets == 0 || micros > 100_000).then_some("packets is at least 1, micros at most 100000")
             }
@@ -110,7 +106,12 @@ pub(crate) const FAULTS_MAX: usize = 32;
 
 impl Faults {
     /// `None` when there are too many already.
-    pub(crate) fn start(&mut self, fault: Fault, duration: Option<Duration>, now: Mono) -> Option<ActiveFault> {
+    pub(crate) fn start(
+        &mut self,
+        fault: Fault,
+        duration: Option<Duration>,
+        now: Mono,
+    ) -> Option<ActiveFault> {
         self.expire(now);
         if self.active.len() >= FAULTS_MAX {
             return None;

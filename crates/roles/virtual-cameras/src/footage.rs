@@ -58,7 +58,9 @@ impl Picture {
             Self::Bench => "bench".to_owned(),
             Self::H265 => "h265".to_owned(),
             Self::Mjpeg => "mjpeg".to_owned(),
-            Self::File(path) => path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+            Self::File(path) => {
+                path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+            }
         }
     }
 }
@@ -118,12 +120,14 @@ pub(crate) fn sound(audio: Audio) -> Option<AudioClip> {
         Audio::None => return None,
         Audio::Aac => from_adts(&bytes(footage!("sound.aac"))),
         Audio::Opus => from_ogg(&bytes(footage!("sound.opus"))),
-        Audio::Alaw => {
-            Some(from_samples(&bytes(footage!("sound.alaw")), Format::Alaw { sample_rate: 8000, channels: 1 }))
-        }
-        Audio::Ulaw => {
-            Some(from_samples(&bytes(footage!("sound.ulaw")), Format::Ulaw { sample_rate: 8000, channels: 1 }))
-        }
+        Audio::Alaw => Some(from_samples(
+            &bytes(footage!("sound.alaw")),
+            Format::Alaw { sample_rate: 8000, channels: 1 },
+        )),
+        Audio::Ulaw => Some(from_samples(
+            &bytes(footage!("sound.ulaw")),
+            Format::Ulaw { sample_rate: 8000, channels: 1 },
+        )),
     };
     Some(clip.expect("the bundled sound is what its readers expect; a test reads every loop"))
 }

@@ -59,7 +59,8 @@ fn parse(stream: &Bytes, start: usize) -> Option<(Picture, usize)> {
     }
     let end = at + 2;
     let row = (data - start, row_end? - start);
-    let picture = Picture { whole: stream.slice(start..end), width, height, row, quantiser: quantiser.max(1) };
+    let picture =
+        Picture { whole: stream.slice(start..end), width, height, row, quantiser: quantiser.max(1) };
     Some((picture, end))
 }
 

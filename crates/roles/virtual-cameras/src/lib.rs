@@ -116,7 +116,8 @@ impl VirtualCameras {
         Ok(())
     }
 
-    /// When the picture that shows `number` left; of the last few thousand pictures.
+    /// When the picture that shows `number` began to leave, of the last few thousand; faults that keep packets back do
+    /// not count.
     pub fn sent_at(&self, camera: &str, role: &str, number: u32) -> Option<Mono> {
         control::sent_at(&self.server, camera, role, number)
     }

@@ -23,6 +23,8 @@ use crate::viewer::Outlet;
 const CODEC_CAMERAS_MAX: usize = 64;
 /// What padding aims at where the bench loop is shown.
 const BENCH_BITRATE: u64 = 4_000_000;
+/// Padding is kept in memory.
+const BITRATE_MAX: u64 = 200_000_000;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 const NONCE_LIFE: Duration = Duration::from_secs(300);
 const REALM: &str = "virtual cameras";
@@ -58,6 +60,9 @@ impl Server {
     pub(crate) fn new(options: Options) -> Result<Self, Error> {
         if options.count > CAMERAS_MAX {
             return Err(Error::Options { what: format!("at most {CAMERAS_MAX} cameras") });
+        }
+        if options.bitrate.is_some_and(|bitrate| bitrate > BITRATE_MAX) {
+            return Err(Error::Options { what: format!("at most {BITRATE_MAX} bits a second") });
         }
         let verifier = |password: String| {
             let account = Credentials { user: options.user.clone(), password };
@@ -119,7 +124,7 @@ impl Server {
             }
         };
         let faults = Arc::new(Mutex::new(Faults::default()));
-        let seed = self.options.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(number) * 2);
+        let seed = self.options.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(number)).wrapping_mul(2);
         let bitrate = match (self.options.bitrate, self.options.video) {
             (None, Video::H264Bench) => Some(BENCH_BITRATE),
             (bitrate, _) => bitrate,
@@ -168,8 +173,9 @@ impl Server {
         let clip = self.footage.clip(&usual)?;
         let audio = sound(audio).map(Arc::new);
         let state = State::new(clip, audio.as_deref(), seed);
-        // Cameras are not in step with each other.
-        let phase = Duration::from_micros(seed.wrapping_mul(7_919_317) % 1_000_000);
+        // Cameras do not send at the same instant, yet their counters are never more than one apart.
+        let half_period_micros = 500_000_000 / u64::from(rate);
+        let phase = Duration::from_micros((seed / 2).wrapping_mul(7_919_317) % half_period_micros.max(1));
         Ok(Stream {
             path,
             role,
@@ -296,11 +302,7 @@ impl Camera {
             }
         }
         let disconnects = fault.disconnects();
-        let active = self
-            .faults
-            .lock()
-            .start(fault, duration, mono_now())
-            .ok_or_else(too_many)?;
+        let active = self.faults.lock().start(fault, duration, mono_now()).ok_or_else(too_many)?;
         if disconnects {
             self.disconnect_all();
         }

@@ -231,7 +231,11 @@ impl Stream {
     fn first_packets(&self, state: &State) -> Vec<RtpInfo> {
         let info = |(index, track): (usize, &Option<Track>)| {
             let track = track.as_ref()?;
-            let ticks = if index == VIDEO { self.picture_ticks(state, state.next_picture) } else { self.sound_ticks(state) };
+            let ticks = if index == VIDEO {
+                self.picture_ticks(state, state.next_picture)
+            } else {
+                self.sound_ticks(state)
+            };
             Some(RtpInfo {
                 track: index,
                 sequence: track.packetiser.next_sequence(),
@@ -304,7 +308,9 @@ impl Stream {
     fn picture_ticks(&self, state: &State, number: u64) -> u64 {
         let length = state.clip.frames.len() as u64;
         let place = (number + state.offset) % length;
-        let shown = (number + u64::from(state.clip.frames[place as usize].display) + u64::from(state.lead)) - place.min(number);
+        let display = u64::from(state.clip.frames[place as usize].display);
+        // Display lags behind decoding by at most `lead`, so this is never below zero.
+        let shown = (number + display + u64::from(state.lead)).saturating_sub(place);
         (u128::from(shown) * 90_000_000 / u128::from(self.rate_milli)) as u64
     }
 
@@ -384,7 +390,13 @@ impl Stream {
     }
 
     /// Sends, spoils, keeps back or paces a batch. Tells when the next chunk is due.
-    fn dispatch(&self, state: &mut State, batch: Option<Batch>, effects: &Effects, now: Mono) -> Option<Mono> {
+    fn dispatch(
+        &self,
+        state: &mut State,
+        batch: Option<Batch>,
+        effects: &Effects,
+        now: Mono,
+    ) -> Option<Mono> {
         let keeps_back = effects.stalled || effects.batch > 1;
         if let Some(mut batch) = batch {
             if effects.touches_packets() {

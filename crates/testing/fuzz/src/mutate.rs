@@ -48,7 +48,7 @@ impl<'a> Mutator<'a> {
             Some(seed) if !self.random.one_in(50) => out.extend_from_slice(seed),
             _ => {
                 let count = self.random.below(300);
-                out.extend(std::iter::repeat_with(|| self.random.next() as u8).take(count));
+                out.extend(std::iter::repeat_with(|| self.random.number() as u8).take(count));
             }
         }
         // Mostly few changes: many leave nothing that a parser would follow.
@@ -70,7 +70,7 @@ impl<'a> Mutator<'a> {
             }
             2 => {
                 if let Some(byte) = out.get_mut(at) {
-                    *byte = self.random.next() as u8;
+                    *byte = self.random.number() as u8;
                 }
             }
             3 | 4 => self.write_number(out, at),
@@ -90,7 +90,7 @@ impl<'a> Mutator<'a> {
                 }
             }
             _ => {
-                let byte = self.random.next() as u8;
+                let byte = self.random.number() as u8;
                 out.splice(at..at, std::iter::repeat_n(byte, span));
             }
         }

@@ -10,7 +10,7 @@ impl Random {
         Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -19,7 +19,7 @@ impl Random {
 
     /// Uniform in 0..`limit`; zero for an empty range.
     pub fn below(&mut self, limit: usize) -> usize {
-        if limit == 0 { 0 } else { ((self.next() >> 16) % limit as u64) as usize }
+        if limit == 0 { 0 } else { ((self.number() >> 16) % limit as u64) as usize }
     }
 
     pub fn one_in(&mut self, count: usize) -> bool {

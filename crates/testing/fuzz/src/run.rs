@@ -59,7 +59,11 @@ pub fn run(target: &'static Target, corpus: Vec<Vec<u8>>, seed: u64, limit: Limi
     });
     if let Err(error) = spawned {
         let kind = FailureKind::Panic(format!("no thread could be started: {error}"));
-        return Report { inputs: 0, elapsed: begun.elapsed(), failure: Some(Failure { kind, input: Vec::new() }) };
+        return Report {
+            inputs: 0,
+            elapsed: begun.elapsed(),
+            failure: Some(Failure { kind, input: Vec::new() }),
+        };
     }
     loop {
         match finished.recv_timeout(WATCH_INTERVAL) {
@@ -74,7 +78,11 @@ pub fn run(target: &'static Target, corpus: Vec<Vec<u8>>, seed: u64, limit: Limi
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 let kind = FailureKind::Panic("the run's thread ended".into());
                 let input = watched.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
-                return Report { inputs: 0, elapsed: begun.elapsed(), failure: Some(Failure { kind, input }) };
+                return Report {
+                    inputs: 0,
+                    elapsed: begun.elapsed(),
+                    failure: Some(Failure { kind, input }),
+                };
             }
         }
     }
@@ -125,7 +133,8 @@ fn run_one(target: &Target, input: &[u8], watched: &Watched) -> Option<FailureKi
 
 fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".into())
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".into())
 }
 
 /// All inputs of a target to begin from: made ones, then the files of `corpus/<target>` and `regressions/<target>`

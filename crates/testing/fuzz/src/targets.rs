@@ -17,7 +17,7 @@ pub struct Target {
 }
 
 /// All targets, by name.
-pub static TARGETS: [Target; 15] = [
+pub static TARGETS: [Target; 16] = [
     media::AUDIO,
     media::AV1,
     store::CATALOGUE,
@@ -31,6 +31,7 @@ pub static TARGETS: [Target; 15] = [
     protocol::RTCP,
     protocol::RTP,
     protocol::RTSP,
+    protocol::RTSP_CLIENT,
     protocol::SDP,
     store::TIMES,
 ];

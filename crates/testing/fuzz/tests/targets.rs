@@ -5,7 +5,7 @@ use std::path::Path;
 use varde_fuzz::{Limit, TARGETS, corpus, run};
 
 /// Mutated inputs of each target.
-const INPUTS: u64 = 1_500;
+const INPUTS: u64 = 5_000;
 const SEED: u64 = 20_261_123;
 
 fn check(name: &str) {
@@ -36,4 +36,4 @@ macro_rules! targets {
     };
 }
 
-targets!(audio av1 catalogue config ids jpeg ledger link mp4 nal rtcp rtp rtsp sdp times);
+targets!(audio av1 catalogue config ids jpeg ledger link mp4 nal rtcp rtp rtsp rtsp_client sdp times);

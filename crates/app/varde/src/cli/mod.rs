@@ -11,7 +11,7 @@ mod virtual_cameras;
 
 use clap::{Parser, Subcommand};
 
-pub use api::Connection;
+
 pub use failure::Failure;
 
 use crate::serve;
@@ -59,10 +59,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Export(arguments) => block_on(export::run(arguments)),
         Command::Storage(arguments) => storage::run(arguments),
         Command::VirtualCameras(arguments) => block_on_threads(virtual_cameras::run(arguments)),
-        Command::Openapi => {
-            println!("{}", serve::openapi_text());
+        Command::Openapi => block_on(async {
+            println!("{}", serve::openapi_text().await?);
             Ok(())
-        }
+        }),
     }
 }
 

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::Failure;
 
+pub use recording::recorder_options;
 pub use rest::openapi_text;
 
 /// What both children need to know; handed on to them as it was given.

@@ -173,7 +173,7 @@ impl Stack {
 fn serve(folder: &Path) -> Program {
     let data = folder.join("data");
     Program::start(
-        &["serve", "--listen", "127.0.0.1:0", "--json", "--data", data.to_str().unwrap()],
+        &["serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8", "--json", "--data", data.to_str().unwrap()],
         folder,
         "server.log",
     )

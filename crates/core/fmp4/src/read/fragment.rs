@@ -82,12 +82,21 @@ pub fn read_fragment(bytes: &[u8]) -> Result<FragmentInfo, ReadError> {
         }
     }
     if samples.iter().any(|sample| {
-        sample.offset < head_bytes || sample.offset.checked_add(u64::from(sample.bytes)).is_none_or(|to| to > end)
+        sample.offset < head_bytes
+            || sample.offset.checked_add(u64::from(sample.bytes)).is_none_or(|to| to > end)
     }) {
         return Err(ReadError::Malformed { what: "place of a sample" });
     }
     let duration = samples.iter().map(|sample| u64::from(sample.duration)).sum();
-    Ok(FragmentInfo { sequence, decode_time, head_bytes, bytes: end, duration, samples, user: user_boxes(body)? })
+    Ok(FragmentInfo {
+        sequence,
+        decode_time,
+        head_bytes,
+        bytes: end,
+        duration,
+        samples,
+        user: user_boxes(body)?,
+    })
 }
 
 #[derive(Default)]

@@ -61,7 +61,15 @@ pub fn all() -> Vec<(&'static str, Clip)> {
         (
             "hevc",
             video(&[
-                "-pix_fmt", "yuv420p", "-c:v", "libx265", "-preset", "ultrafast", "-tag:v", "hvc1", "-x265-params",
+                "-pix_fmt",
+                "yuv420p",
+                "-c:v",
+                "libx265",
+                "-preset",
+                "ultrafast",
+                "-tag:v",
+                "hvc1",
+                "-x265-params",
                 "log-level=none:keyint=10:pools=1",
             ]),
         ),

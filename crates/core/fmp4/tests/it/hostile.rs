@@ -28,7 +28,10 @@ fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn boxes_that_lie_about_their_size_are_refused() {
-    assert_eq!(box_head(&[0, 0, 0, 7, b'f', b'r', b'e', b'e']), Err(ReadError::Malformed { what: "size of a box" }));
+    assert_eq!(
+        box_head(&[0, 0, 0, 7, b'f', b'r', b'e', b'e']),
+        Err(ReadError::Malformed { what: "size of a box" })
+    );
     assert_eq!(box_head(&[0, 0, 0, 1, b'f', b'r', b'e', b'e', 0]), Ok(None));
     let large = [&[0, 0, 0, 1][..], b"mdat", &u64::MAX.to_be_bytes()].concat();
     assert!(scan(&large, 0).next().unwrap().unwrap().body.is_none());

@@ -20,7 +20,16 @@ fn frames(path: &Path) -> (String, u64) {
     run("ffmpeg", ["-v", "error", "-i", path, "-f", "null", "-"]);
     let shown = run(
         "ffprobe",
-        ["-v", "error", "-count_packets", "-show_entries", "stream=codec_name,nb_read_packets", "-of", "csv=p=0", path],
+        [
+            "-v",
+            "error",
+            "-count_packets",
+            "-show_entries",
+            "stream=codec_name,nb_read_packets",
+            "-of",
+            "csv=p=0",
+            path,
+        ],
     );
     let (codec, count) = shown.trim().split_once(',').unwrap();
     (codec.to_owned(), count.trim_end_matches(',').parse().unwrap())
@@ -32,7 +41,10 @@ fn packets(clip: &Clip) -> Vec<(Sample, Bytes)> {
         let all: Vec<u8> = clip.samples.iter().flat_map(|(_, data)| data.iter().copied()).collect();
         let packet = |data: &[u8]| {
             let bytes = data.len() as u32;
-            (Sample { duration: bytes, composition_offset: 0, bytes, flags: SampleFlags::SYNC }, Bytes::copy_from_slice(data))
+            (
+                Sample { duration: bytes, composition_offset: 0, bytes, flags: SampleFlags::SYNC },
+                Bytes::copy_from_slice(data),
+            )
         };
         return all.chunks(160).map(packet).collect();
     }
@@ -80,7 +92,10 @@ fn fragmented(clip: &Clip) -> (Vec<u8>, Vec<usize>) {
         assert_eq!((read.decode_time, read.duration), (fragment.decode_time, fragment.duration));
         assert_eq!(read.user(USER.kind).unwrap(), USER.body);
         for (found, (sample, data)) in read.samples.iter().zip(samples) {
-            assert_eq!((found.duration, found.composition_offset), (sample.duration, sample.composition_offset));
+            assert_eq!(
+                (found.duration, found.composition_offset),
+                (sample.duration, sample.composition_offset)
+            );
             assert_eq!((found.bytes, found.flags), (sample.bytes, sample.flags));
             let at = start + found.offset as usize;
             assert_eq!(file[at..at + found.bytes as usize], data[..]);
@@ -97,7 +112,11 @@ fn every_codec_is_read_and_written_so_that_ffmpeg_opens_it() {
     let path = folder.path().join("file.mp4");
     for (name, clip) in clip::all() {
         let video = clip.format.medium() == Medium::Video;
-        assert!(!video || clip.format.dimensions() == Some((322, 242)), "{name}: {:?}", clip.format.dimensions());
+        assert!(
+            !video || clip.format.dimensions() == Some((322, 242)),
+            "{name}: {:?}",
+            clip.format.dimensions()
+        );
         let (file, ends) = fragmented(&clip);
         std::fs::write(&path, &file).unwrap();
         let count = packets(&clip).len() as u64;
@@ -113,7 +132,18 @@ fn a_file_cut_at_or_behind_any_fragment_opens_as_it_lies() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("torn.mp4");
     let clip = clip::make(
-        &["-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "10", "-preset", "ultrafast", "-video_track_timescale", "90000"],
+        &[
+            "-pix_fmt",
+            "yuv420p",
+            "-c:v",
+            "libx264",
+            "-g",
+            "10",
+            "-preset",
+            "ultrafast",
+            "-video_track_timescale",
+            "90000",
+        ],
         None,
     );
     let (file, ends) = fragmented(&clip);
@@ -129,7 +159,15 @@ fn a_file_cut_at_or_behind_any_fragment_opens_as_it_lies() {
             std::fs::write(&path, torn).unwrap();
             // The cut sample itself comes out with what is there of it.
             let shown = std::process::Command::new("ffprobe")
-                .args(["-v", "fatal", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"])
+                .args([
+                    "-v",
+                    "fatal",
+                    "-count_packets",
+                    "-show_entries",
+                    "stream=nb_read_packets",
+                    "-of",
+                    "csv=p=0",
+                ])
                 .arg(&path)
                 .output()
                 .unwrap();
@@ -142,7 +180,20 @@ fn a_file_cut_at_or_behind_any_fragment_opens_as_it_lies() {
 #[test]
 fn av1_has_its_boxes() {
     let clip = clip::make(
-        &["-pix_fmt", "yuv420p", "-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-frames:v", "4", "-f", "mp4"],
+        &[
+            "-pix_fmt",
+            "yuv420p",
+            "-c:v",
+            "libaom-av1",
+            "-cpu-used",
+            "8",
+            "-usage",
+            "realtime",
+            "-frames:v",
+            "4",
+            "-f",
+            "mp4",
+        ],
         None,
     );
     let Format::Av1 { width: 322, height: 242, config } = &clip.format else { panic!("{:?}", clip.format) };
@@ -171,7 +222,10 @@ fn metadata_is_opened_and_read_back() {
     let fragment = builder.finish(1, None).unwrap();
     let file = [init, fragment.head, fragment.payload[0].clone()].concat();
     std::fs::write(&path, file).unwrap();
-    let shown = run("ffprobe", ["-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", path.to_str().unwrap()]);
+    let shown = run(
+        "ffprobe",
+        ["-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", path.to_str().unwrap()],
+    );
     assert_eq!(shown.trim(), "data");
 }
 
@@ -205,7 +259,17 @@ fn an_export_has_picture_and_sound_in_step_and_begins_where_it_was_asked_to() {
     let path = path.to_str().unwrap();
     run("ffmpeg", ["-v", "error", "-i", path, "-f", "null", "-"]);
     let times = |stream: &str| {
-        let entries = ["-v", "error", "-select_streams", stream, "-show_entries", "frame=pts_time", "-of", "csv=p=0", path];
+        let entries = [
+            "-v",
+            "error",
+            "-select_streams",
+            stream,
+            "-show_entries",
+            "frame=pts_time",
+            "-of",
+            "csv=p=0",
+            path,
+        ];
         let shown = run("ffprobe", entries);
         shown.lines().map(|line| line.trim_end_matches(',').parse().unwrap()).collect::<Vec<f64>>()
     };

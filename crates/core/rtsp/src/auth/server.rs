@@ -187,7 +187,9 @@ impl Verifier {
         }
         let account = found?;
         let freshness = self.nonces.judge(nonce, now, connection);
-        if freshness == Freshness::Fresh && let Some((count, _)) = quality {
+        if freshness == Freshness::Fresh
+            && let Some((count, _)) = quality
+        {
             let count = u32::from_str_radix(count, 16).ok()?;
             if replay.nonce == nonce && count <= replay.count {
                 return None;
@@ -251,7 +253,9 @@ mod tests {
             for nonce in [1, 2] {
                 let answer = client.authorization(&credentials(), "PLAY", URI, nonce);
                 let mut verify = |method, uri, connection, at| {
-                    verifier.verify(Some(&answer), method, uri, connection, &mut replay, at).map(str::to_owned)
+                    verifier
+                        .verify(Some(&answer), method, uri, connection, &mut replay, at)
+                        .map(str::to_owned)
                 };
                 if wanted != "Basic" {
                     assert!(verify("TEARDOWN", URI, 7, NOW).is_err(), "another method");
@@ -278,10 +282,14 @@ mod tests {
         other.user = "admin".into();
         for credentials in [wrong, other] {
             let answer = client.authorization(&credentials, "PLAY", URI, 5);
-            assert!(verifier.verify(Some(&answer), "PLAY", URI, 7, &mut ReplayGuard::default(), NOW).is_err());
+            assert!(
+                verifier.verify(Some(&answer), "PLAY", URI, 7, &mut ReplayGuard::default(), NOW).is_err()
+            );
         }
         let basic = format!("Basic {}", STANDARD.encode("guard:guard's: \"word\""));
-        for answer in [&basic, "", "Digest", "Digest username=\"guard\"", "Basic", "Bearer x", "\"\"\"", "Basic ===="] {
+        for answer in
+            [&basic, "", "Digest", "Digest username=\"guard\"", "Basic", "Bearer x", "\"\"\"", "Basic ===="]
+        {
             let result = verifier.verify(Some(answer), "PLAY", URI, 7, &mut ReplayGuard::default(), NOW);
             assert!(!result.unwrap_err().stale, "{answer}");
         }

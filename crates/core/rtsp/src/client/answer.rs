@@ -158,17 +158,13 @@ impl ClientSession {
         }
     }
 
-    fn track_set_up(
-        &mut self,
-        response: &Response<'_>,
-        track: usize,
-        now: Mono,
-    ) -> Result<(), ClientError> {
+    fn track_set_up(&mut self, response: &Response<'_>, track: usize, now: Mono) -> Result<(), ClientError> {
         if let Some(header) = response.headers.get("Session") {
             self.learn_session(header);
         }
         let bad = |what: &str| ClientError::BadAnswer(format!("SETUP was answered {what}"));
-        let header = response.headers.get("Transport").and_then(|text| TransportHeader::parse_all(text).next());
+        let header =
+            response.headers.get("Transport").and_then(|text| TransportHeader::parse_all(text).next());
         let header = header.ok_or_else(|| bad("without a transport that can be used"))?;
         if header.multicast {
             return Err(bad("with multicast, which was not asked for"));
@@ -213,7 +209,8 @@ impl ClientSession {
 
     fn learn_session(&mut self, header: &str) {
         let mut parts = header.split(';').map(str::trim);
-        let id: String = parts.next().unwrap_or("").chars().filter(|each| !each.is_control()).take(256).collect();
+        let id: String =
+            parts.next().unwrap_or("").chars().filter(|each| !each.is_control()).take(256).collect();
         if !id.is_empty() {
             self.session = Some(id);
         }

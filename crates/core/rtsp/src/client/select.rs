@@ -9,7 +9,9 @@ use crate::url::resolve_control;
 pub(super) enum Selection {
     Tracks(Vec<ClientTrack>),
     /// What was wanted most is not there in a form that can be used.
-    Nothing { offered: String },
+    Nothing {
+        offered: String,
+    },
 }
 
 pub(super) fn tracks(description: &Description, base: &str, wanted: Wanted) -> Selection {

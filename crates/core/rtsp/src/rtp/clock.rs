@@ -234,7 +234,9 @@ impl MediaClock {
         let wall = wall_nanos.saturating_sub(media);
         let anchor = self.anchor.as_mut().expect("looked at above");
         anchor.wall = Some(match anchor.wall {
-            Some(before) if wall.saturating_sub(before).abs() < WALL_STEP_NANOS => before + (wall - before) / 4,
+            Some(before) if wall.saturating_sub(before).abs() < WALL_STEP_NANOS => {
+                before + (wall - before) / 4
+            }
             _ => wall,
         });
     }

@@ -38,12 +38,13 @@ impl Camera {
     }
 }
 
-const VIDEO: Camera = Camera { clock_rate: 90_000, first: 4_294_900_000, interval_nanos: 40_000_000, ppm: 200 };
+const VIDEO: Camera =
+    Camera { clock_rate: 90_000, first: 4_294_900_000, interval_nanos: 40_000_000, ppm: 200 };
 
 /// Delays of jittery arrival: some milliseconds, bursts, and stalls of 500 ms each 20 s.
 fn delay(random: &mut Random, truth: Mono) -> Duration {
     let phase = (truth.as_nanos() / 1_000_000) % 20_000;
-    let stall = if phase < 500 { 500 - phase } else { 0 };
+    let stall = 500u64.saturating_sub(phase);
     Duration::from_micros(5_000 + random.below(30_000)).max(Duration::from_millis(stall))
 }
 
@@ -179,7 +180,11 @@ fn reports_of_another_world_are_not_believed() {
         }
         if index % 50 == 10 {
             // The second track's wall clock is an hour off; a report's RTP time is anything.
-            session.on_sender_report(first, 0xe000_0000_0000_0000 + ((index as u64) << 32) / 25, rtp_time as u32);
+            session.on_sender_report(
+                first,
+                0xe000_0000_0000_0000 + ((index as u64) << 32) / 25,
+                rtp_time as u32,
+            );
             session.on_sender_report(second, 0xe000_0e10_0000_0000, rtp_time as u32);
             session.on_sender_report(second, u64::MAX, (rtp_time as u32).wrapping_add(1 << 31));
             session.on_sender_report(second, 0, 0);

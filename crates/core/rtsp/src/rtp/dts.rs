@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn a_told_depth_leaves_presentation_alone_from_the_first_picture() {
         let check = |depth, order: &[u64]| {
-            let pictures = (0..20u64).flat_map(|group| order.iter().map(move |index| (group * 9 + index) * 40));
+            let pictures =
+                (0..20u64).flat_map(|group| order.iter().map(move |index| (group * 9 + index) * 40));
             for (given, time, decode) in run(&mut DecodeTimes::new(depth), pictures) {
                 assert_eq!(time, given);
                 assert!(given.since(decode) <= Duration::from_millis(40 * 8));

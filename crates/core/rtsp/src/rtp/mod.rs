@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod depacketise;
 pub mod dts;
+mod jpeg_tables;
 pub mod packet;
 pub mod packetise;
 pub mod payload;
@@ -15,7 +16,6 @@ pub mod receiver;
 pub mod reorder;
 pub mod rtcp;
 pub mod statistics;
-mod jpeg_tables;
 mod unwrap;
 
 pub use clock::{MediaClock, SessionClock, Stamp, TrackId};
@@ -30,9 +30,9 @@ pub use statistics::Statistics;
 pub use unwrap::Unwrapper;
 
 #[cfg(test)]
-mod round_trip_tests;
-#[cfg(test)]
 mod payload_tests;
+#[cfg(test)]
+mod round_trip_tests;
 
 /// The largest access unit that is assembled; a larger one is dropped and counted as lost.
 pub const UNIT_BYTES_MAX: usize = 16 << 20;

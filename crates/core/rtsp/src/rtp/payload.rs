@@ -43,7 +43,8 @@ impl PayloadParameters {
             // Some cameras leave the rate of a static type out.
             None => Self::of_static(payload_type, String::new())?.clock_rate,
         };
-        let channels = parts.next().and_then(|count| count.parse().ok()).filter(|count| (1..=64).contains(count));
+        let channels =
+            parts.next().and_then(|count| count.parse().ok()).filter(|count| (1..=64).contains(count));
         Some(Self { payload_type, encoding, clock_rate, channels, fmtp })
     }
 
@@ -72,7 +73,8 @@ impl PayloadParameters {
                 ("H264", None, fmtp)
             }
             Format::H265 { vps, sps, pps, .. } => {
-                let fmtp = format!("sprop-vps={};sprop-sps={};sprop-pps={}", list(vps), encode(sps), list(pps));
+                let fmtp =
+                    format!("sprop-vps={};sprop-sps={};sprop-pps={}", list(vps), encode(sps), list(pps));
                 ("H265", None, fmtp)
             }
             Format::Av1 { .. } => ("AV1", None, String::new()),
@@ -176,7 +178,9 @@ mod tests {
         check(26, Some("JPEG"), Some(Codec::Mjpeg), 90_000, None);
         check(107, Some("vnd.onvif.metadata/90000"), Some(Codec::Metadata), 90_000, None);
         check(98, Some("G726-32/8000"), None, 8_000, None);
-        for (payload_type, rtpmap) in [(96, None), (96, Some("H264")), (96, Some("/90000")), (96, Some("H264/0"))] {
+        for (payload_type, rtpmap) in
+            [(96, None), (96, Some("H264")), (96, Some("/90000")), (96, Some("H264/0"))]
+        {
             assert_eq!(PayloadParameters::from_sdp(payload_type, rtpmap, None), None, "{rtpmap:?}");
         }
     }
@@ -186,7 +190,10 @@ mod tests {
         let fmtp = "packetization-mode=1; Profile-Level-ID=420029;sprop-parameter-sets=Z0IAKQ==,aM48gA";
         let read = PayloadParameters::from_sdp(96, Some("H264/90000"), Some(fmtp)).unwrap();
         assert_eq!(read.parameter("profile-level-id"), Some("420029"));
-        assert_eq!(read.nal_list("sprop-parameter-sets"), [vec![0x67, 0x42, 0, 0x29], vec![0x68, 0xce, 0x3c, 0x80]]);
+        assert_eq!(
+            read.nal_list("sprop-parameter-sets"),
+            [vec![0x67, 0x42, 0, 0x29], vec![0x68, 0xce, 0x3c, 0x80]]
+        );
         assert_eq!(read.number("packetization-mode"), Some(1));
     }
 }

@@ -93,12 +93,12 @@ fn h264_packets() {
     check(&[given(1, false, "7c85 88aa"), given(1, true, "7c45 bb")], &["1!:6588aabb"]);
     check(&[given(1, true, "7c45 bb"), given(2, true, "4188")], &["2?:4188"]);
     check(&[given(1, false, "7c85 88aa"), given(2, true, "4188")], &["2?:4188"]);
-    check(
-        &[given(1, false, "7c85 88aa"), given(1, true, "6588"), given(2, true, "4188")],
-        &["2?:4188"],
-    );
+    check(&[given(1, false, "7c85 88aa"), given(1, true, "6588"), given(2, true, "4188")], &["2?:4188"]);
     // Disposable by nal_ref_idc; a later slice that is referred to makes the unit needed.
-    check(&[given(1, false, "0188"), given(1, true, "0144"), given(2, true, "0188")], &["1-:0188,0144", "2-:0188"]);
+    check(
+        &[given(1, false, "0188"), given(1, true, "0144"), given(2, true, "0188")],
+        &["1-:0188,0144", "2-:0188"],
+    );
     check(&[given(1, false, "0188"), given(1, true, "4144")], &["1:0188,4144"]);
     // Sets and SEI with a timestamp of their own belong to the next picture.
     check(&[given(1, true, SPS), given(1, true, "0611"), given(2, true, "6588")], &["2!:0611,6588"]);
@@ -114,11 +114,21 @@ fn loss_in_h264() {
     // Between the slices, before the first slice, and before a picture that is whole.
     check(&[given(1, false, "6588"), after_loss(1, true, "6544"), given(2, true, "4188")], &["2?:4188"]);
     check(
-        &[given(1, true, "6588"), given(2, true, "4188"), given(3, true, "4188"), after_loss(4, true, "4144")],
+        &[
+            given(1, true, "6588"),
+            given(2, true, "4188"),
+            given(3, true, "4188"),
+            after_loss(4, true, "4144"),
+        ],
         &["1!:6588", "2:4188", "3:4188"],
     );
     check(
-        &[given(1, true, "6588"), given(2, true, "4188"), given(3, true, "4188"), after_loss(4, true, "4188")],
+        &[
+            given(1, true, "6588"),
+            given(2, true, "4188"),
+            given(3, true, "4188"),
+            after_loss(4, true, "4188"),
+        ],
         &["1!:6588", "2:4188", "3:4188", "4?:4188"],
     );
     // Before SEI that stands before the picture.
@@ -210,15 +220,7 @@ fn h265_packets() {
             given(6, true, "0c01d0"),
             given(7, true, "0001d0"),
         ],
-        &[
-            "1!:4e0111,2601af",
-            "2:0201d0",
-            "3!:2a01af",
-            "4~:1201d0",
-            "5~-:1001d0",
-            "6-:0c01d0",
-            "7-:0001d0",
-        ],
+        &["1!:4e0111,2601af", "2:0201d0", "3!:2a01af", "4~:1201d0", "5~-:1001d0", "6-:0c01d0", "7-:0001d0"],
     );
     // Aggregation, fragments, and a layer that nobody decodes.
     check(&[given(1, true, "6001 0003 2601af 0003 26012f 0003 2609af")], &["1!:2601af,26012f"]);
@@ -267,7 +269,8 @@ fn aac_packets() {
     );
     let check = |packets: &[Given], expected: &[(i64, &str, bool)]| {
         let units = read(&parameters, packets);
-        let came: Vec<_> = units.iter().map(|unit| (unit.rtp_time, unit.data.clone(), unit.flags.after_loss)).collect();
+        let came: Vec<_> =
+            units.iter().map(|unit| (unit.rtp_time, unit.data.clone(), unit.flags.after_loss)).collect();
         let expected: Vec<_> = expected.iter().map(|(time, data, lost)| (*time, hex(data), *lost)).collect();
         assert_eq!(came, expected);
         assert!(units.iter().all(|unit| unit.flags.entry_point));
@@ -282,7 +285,9 @@ fn aac_packets() {
     check(&[given(1, false, "0010 0020 aabb"), after_loss(2, true, "0010 0008 ee")], &[(2, "ee", true)]);
     check(&[given(1, true, "0030 0008 0010"), given(2, true, "0010 0008 ee")], &[(2, "ee", true)]);
     check(&[given(1, true, "0000"), given(2, true, "0010 0008 ee")], &[(2, "ee", true)]);
-    for refused in ["mode=CELP-vbr;config=1190", "mode=AAC-hbr;config=zz", "mode=AAC-hbr;sizelength=99;config=1190"] {
+    for refused in
+        ["mode=CELP-vbr;config=1190", "mode=AAC-hbr;config=zz", "mode=AAC-hbr;sizelength=99;config=1190"]
+    {
         assert!(Depacketiser::new(&sdp("mpeg4-generic/48000/2", refused)).is_err(), "{refused}");
     }
 }
@@ -313,6 +318,26 @@ fn jpeg_packets() {
     assert_eq!(images(&[given(1, true, "00 000000 01 00 08 06 1122")]), []);
     assert_eq!(images(&[given(1, true, "00 000000 02 4b 08 06 1122")]), []);
     assert_eq!(images(&[given(1, true, "00 000000 01 4b 00 06 1122")]), []);
+}
+
+#[test]
+fn a_unit_without_end_is_dropped_at_16_mib() {
+    let mut depacketiser = Depacketiser::new(&known(&h264())).unwrap();
+    let mut feed = |sequence: u16, timestamp: u32, payload: &[u8]| {
+        let header = Header { marker: timestamp > 1, payload_type: 96, sequence, timestamp, ssrc: 1 };
+        let bytes = [&header.write()[..], payload].concat();
+        depacketiser.on_packet(&Packet::parse(&bytes).unwrap(), 0);
+        depacketiser.poll()
+    };
+    let body = vec![0x55; 60_000];
+    assert_eq!(feed(0, 1, &[0x7c, 0x85, 0x88]), None);
+    for sequence in 1..400 {
+        assert_eq!(feed(sequence, 1, &[&[0x7c, 0x05][..], &body].concat()), None);
+    }
+    assert_eq!(feed(400, 1, &[0x7c, 0x45, 1]), None);
+    assert_eq!(feed(401, 2, &[0x65, 0x88]), None);
+    let unit = feed(402, 3, &[0x41, 0x88]).unwrap();
+    assert_eq!((unit.rtp_time, unit.flags.after_loss, unit.dropped_before), (2, true, 1));
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub struct Receiver {
     packets_received: u64,
     packets_lost: u64,
     packets_refused: u64,
+    discontinuities: u64,
 }
 
 impl Receiver {
@@ -99,6 +100,7 @@ impl Receiver {
             packets_received: 0,
             packets_lost: 0,
             packets_refused: 0,
+            discontinuities: 0,
         })
     }
 
@@ -181,6 +183,7 @@ impl Receiver {
             }
             let stamp = clock.on_unit(self.track, unit.rtp_time, received);
             if stamp.discontinuity {
+                self.discontinuities += 1;
                 self.decode_times.restart();
             }
             let (time, decode_time) = self.decode_times.on_picture(stamp.time);
@@ -273,6 +276,11 @@ impl Receiver {
         self.packets_refused
     }
 
+    /// How often the camera's media clock jumped, so that the track had to be placed in time anew.
+    pub fn discontinuities(&self) -> u64 {
+        self.discontinuities
+    }
+
     /// The SSRC that the camera sends with, once known.
     pub fn sender_ssrc(&self) -> Option<u32> {
         self.sender.as_ref().map(|sender| sender.ssrc)
@@ -285,3 +293,7 @@ fn new_reorder(arrival: Arrival) -> Reorder {
         Arrival::Unordered => Reorder::unordered(REORDER_PACKETS_MAX, REORDER_HOLD),
     }
 }
+
+#[cfg(test)]
+#[path = "receiver_tests.rs"]
+mod tests;

@@ -109,7 +109,7 @@ fn sample(codec: Codec, random: &mut Random, key: bool) -> (Vec<u8>, u32, UnitFl
                 (Codec::H264, ..) => &[0x41],
                 (_, true, _) => &[19 << 1, 1],
                 (_, _, true) => &[0, 1],
-                (_, ..) => &[1 << 1, 1],
+                _ => &[1 << 1, 1],
             };
             let prefix: &[u8] = if codec == Codec::H264 { &[6] } else { &[39 << 1, 1] };
             let mut nals: Vec<Vec<u8>> = Vec::new();
@@ -155,8 +155,13 @@ fn sample(codec: Codec, random: &mut Random, key: bool) -> (Vec<u8>, u32, UnitFl
             ([&[4][..], &random.bytes(size)].concat(), 960, always)
         }
         Codec::Metadata => {
-            let text: String = (0..random.below(2_000)).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
-            (format!("<?xml version=\"1.0\"?><tt:MetadataStream>{text}</tt:MetadataStream>").into(), 3_600, always)
+            let text: String =
+                (0..random.below(2_000)).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+            (
+                format!("<?xml version=\"1.0\"?><tt:MetadataStream>{text}</tt:MetadataStream>").into(),
+                3_600,
+                always,
+            )
         }
     }
 }
@@ -359,14 +364,22 @@ fn disorder_and_doubles_within_the_window_change_nothing() {
             let mut data = Vec::new();
             let mut last = None;
             for (index, packet) in packets.iter().enumerate() {
-                receiver.on_packet(&mut clock, packet, Mono::from_nanos(1 << 40).offset_nanos(index as i64 * 100_000));
+                receiver.on_packet(
+                    &mut clock,
+                    packet,
+                    Mono::from_nanos(1 << 40).offset_nanos(index as i64 * 100_000),
+                );
                 if index + 1 == packets.len() {
                     receiver.finish(&mut clock, Mono::from_nanos(1 << 41));
                 }
                 while let Some(output) = receiver.poll() {
                     let Output::Unit(unit) = output else { continue };
                     assert!(unit.decode_time <= unit.time, "{what}");
-                    assert!(last.is_none_or(|(sequence, decode)| (sequence + 1, true) == (unit.sequence, decode < unit.decode_time)), "{what}");
+                    assert!(
+                        last.is_none_or(|(sequence, decode)| (sequence + 1, true)
+                            == (unit.sequence, decode < unit.decode_time)),
+                        "{what}"
+                    );
                     last = Some((unit.sequence, unit.decode_time));
                     assert!(!unit.flags.after_loss, "{what}");
                     data.push(unit.data);
@@ -374,9 +387,16 @@ fn disorder_and_doubles_within_the_window_change_nothing() {
             }
             assert_eq!(receiver.packets_lost(), 0, "{what}");
             if is_grouped(codec) {
-                assert!(data.concat() == samples.iter().flat_map(|sample| sample.data.clone()).collect::<Vec<_>>(), "{what}");
+                assert!(
+                    data.concat()
+                        == samples.iter().flat_map(|sample| sample.data.clone()).collect::<Vec<_>>(),
+                    "{what}"
+                );
             } else {
-                assert!(data.iter().map(|data| &data[..]).eq(samples.iter().map(|sample| &sample.data[..])), "{what}");
+                assert!(
+                    data.iter().map(|data| &data[..]).eq(samples.iter().map(|sample| &sample.data[..])),
+                    "{what}"
+                );
             }
         }
     }
@@ -398,7 +418,8 @@ fn hostile_packets_end_nothing() {
                 packet.truncate(12 + random.below(packet.len()));
                 let Ok(packet) = Packet::parse(&packet) else { continue };
                 depacketiser.on_packet(&packet, random.below(10) as u32 / 9);
-                given += std::iter::from_fn(|| depacketiser.poll()).map(|unit| unit.data.len()).sum::<usize>();
+                given +=
+                    std::iter::from_fn(|| depacketiser.poll()).map(|unit| unit.data.len()).sum::<usize>();
             }
             assert!(given < 1 << 20, "{codec:?}, seed {seed}: {given} bytes");
         }

@@ -34,13 +34,26 @@ pub struct SenderReport {
 /// One packet of a compound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RtcpPacket<'a> {
-    SenderReport { report: SenderReport, blocks: Vec<ReportBlock> },
-    ReceiverReport { ssrc: u32, blocks: Vec<ReportBlock> },
+    SenderReport {
+        report: SenderReport,
+        blocks: Vec<ReportBlock>,
+    },
+    ReceiverReport {
+        ssrc: u32,
+        blocks: Vec<ReportBlock>,
+    },
     /// The first chunk's canonical name.
-    SourceDescription { ssrc: u32, name: &'a [u8] },
-    Bye { ssrc: u32 },
+    SourceDescription {
+        ssrc: u32,
+        name: &'a [u8],
+    },
+    Bye {
+        ssrc: u32,
+    },
     /// A kind that is not used here, such as feedback.
-    Other { packet_type: u8 },
+    Other {
+        packet_type: u8,
+    },
 }
 
 /// Why bytes are not RTCP.

@@ -122,7 +122,8 @@ impl ServerSession {
     }
 
     fn channels_free(&self, rtp: u8, rtcp: u8, track: usize) -> bool {
-        let others = self.session.iter().flat_map(|session| &session.tracks).filter(|each| each.index != track);
+        let others =
+            self.session.iter().flat_map(|session| &session.tracks).filter(|each| each.index != track);
         others.into_iter().all(|each| match each.transport {
             Lower::Interleaved { rtp: a, rtcp: b } => ![a, b].contains(&rtp) && ![a, b].contains(&rtcp),
             Lower::Udp { .. } => true,

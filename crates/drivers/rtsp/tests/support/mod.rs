@@ -59,7 +59,11 @@ impl Notebook {
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(found) => found,
-            Err(_) => panic!("never came: {what}; states: {:?}", self.states(0)),
+            Err(_) => {
+                let told = self.all();
+                let states: Vec<_> = told.iter().filter(|each| matches!(each, Told::State(..))).collect();
+                panic!("never came: {what}; states: {states:?}");
+            }
         }
     }
 

@@ -104,7 +104,12 @@ impl Image {
             Pending::Name { path, node } => {
                 let has_parent = parent(path).is_empty() || self.names.contains_key(parent(path));
                 match node {
-                    Some(node) if has_parent => drop(self.names.insert(path.clone(), *node)),
+                    Some(node) if has_parent => {
+                        if let Node::File(inode) = node {
+                            self.files.entry(*inode).or_default();
+                        }
+                        self.names.insert(path.clone(), *node);
+                    }
                     Some(_) => {}
                     None => drop(self.names.remove(path)),
                 }
@@ -172,7 +177,14 @@ impl State {
     fn make_durable(&mut self, covered: impl Fn(&Pending) -> bool) {
         let pending = std::mem::take(&mut self.pending);
         for change in pending {
-            if covered(&change) {
+            // A name in a folder whose own name is not durable yet can't be found after a power cut.
+            let reachable = match &change {
+                Pending::Name { path, .. } => {
+                    parent(path).is_empty() || self.durable.names.contains_key(parent(path))
+                }
+                _ => true,
+            };
+            if reachable && covered(&change) {
                 self.durable.apply(&change);
             } else {
                 self.pending.push(change);

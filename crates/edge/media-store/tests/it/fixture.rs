@@ -177,6 +177,7 @@ pub struct Camera {
     pub next: u64,
     pub bytes: usize,
     pub key_every: u64,
+    last_sent: Utc,
 }
 
 pub const FRAME: Duration = Duration::from_millis(40);
@@ -189,7 +190,7 @@ impl Camera {
     pub fn with(store: &Store, clock: &Arc<TestClock>, spec: TrackSpec) -> Self {
         let mut track = store.writer(spec);
         track.format(h264());
-        Self { track, clock: Arc::clone(clock), next: 0, bytes: 700, key_every: 25 }
+        Self { track, clock: Arc::clone(clock), next: 0, bytes: 700, key_every: 25, last_sent: far_past() }
     }
 
     /// Sends pictures while the clock goes on.
@@ -214,6 +215,7 @@ impl Camera {
             data: picture(self.next, key, self.bytes),
         });
         self.next += 1;
+        self.last_sent = self.clock.utc();
     }
 
     pub fn gap(&mut self, cause: GapCause) {
@@ -225,12 +227,12 @@ impl Camera {
 
     /// Waits until everything that was sent is durable. The last half second is still being collected.
     pub fn settle(&mut self) {
-        let goal = self.clock.utc();
+        let goal = self.last_sent;
         self.clock.advance(Duration::from_secs(2));
         self.track.tick(self.clock.mono());
         self.next = self.next.next_multiple_of(self.key_every);
         wait("all is durable", || {
-            self.track.durable_until().is_some_and(|until| until.plus(Duration::from_millis(60)) >= goal)
+            self.track.durable_until().is_some_and(|until| until > goal)
         });
     }
 }

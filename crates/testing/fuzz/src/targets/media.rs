@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use varde_codec::{aac, av1, h264, h265, jpeg, nal, opus};
-use varde_fmp4::{FragmentBuilder, SampleFlags, TrackInit, init_segment, progressive, read_fragment, read_init, scan};
+use varde_fmp4::{
+    FragmentBuilder, SampleFlags, TrackInit, init_segment, progressive, read_fragment, read_init, scan,
+};
 use varde_units::Utc;
 
 use super::Target;
@@ -17,7 +19,8 @@ pub(super) const NAL: Target = Target {
             match format {
                 varde_codec::Format::H264 { sps, pps, .. } => {
                     seeds.extend(h264::avcc_build(&sps, &pps).map(|record| record.to_vec()));
-                    seeds.push(nal::to_annex_b([&sps[..], &pps[0], &[0x65, 0x88, 0x80]].into_iter()).to_vec());
+                    seeds
+                        .push(nal::to_annex_b([&sps[..], &pps[0], &[0x65, 0x88, 0x80]].into_iter()).to_vec());
                     seeds.extend([sps.to_vec(), pps[0].to_vec()]);
                 }
                 varde_codec::Format::H265 { vps, sps, pps, .. } => {
@@ -61,7 +64,8 @@ pub(super) const AV1: Target = Target {
         assert!(av1::obus(input).count() <= input.len());
         let _ = av1::unit_flags(input);
         let _ = av1::SequenceHeader::parse(input);
-        let formats = [av1::format_from_sequence_header(input), av1::av1c_parse(Bytes::copy_from_slice(input))];
+        let formats =
+            [av1::format_from_sequence_header(input), av1::av1c_parse(Bytes::copy_from_slice(input))];
         for format in formats.into_iter().flatten() {
             assert!(!format.codec_string().is_empty());
         }
@@ -116,7 +120,10 @@ pub(super) const AUDIO: Target = Target {
 
 pub(super) const MP4: Target = Target {
     name: "mp4",
-    words: &[b"moov", b"trak", b"stsd", b"moof", b"traf", b"tfhd", b"tfdt", b"trun", b"mdat", b"uuid", b"avcC", b"stsz"],
+    words: &[
+        b"moov", b"trak", b"stsd", b"moof", b"traf", b"tfhd", b"tfdt", b"trun", b"mdat", b"uuid", b"avcC",
+        b"stsz",
+    ],
     seeds: || {
         let mut seeds = Vec::new();
         for format in formats() {
@@ -165,3 +172,25 @@ pub(super) const MP4: Target = Target {
         let _ = (read_init(input), read_fragment(input), progressive::read(input));
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_read() {
+        let seeds = (MP4.seeds)();
+        assert_eq!(seeds.len(), 2 * formats().len());
+        for seed in seeds {
+            assert!(read_init(&seed).is_ok());
+            let moof = scan(&seed, 0).flatten().find(|top| top.kind == *b"moof");
+            if let Some(moof) = moof {
+                assert_eq!(read_fragment(&seed[moof.offset as usize..]).unwrap().samples.len(), 3);
+            }
+        }
+        assert!((NAL.seeds)().iter().any(|seed| h264::avcc_parse(seed).is_ok()));
+        assert!((NAL.seeds)().iter().any(|seed| h265::hvcc_parse(seed).is_ok()));
+        assert!((AV1.seeds)().iter().any(|seed| av1::format_from_sequence_header(seed).is_ok()));
+        assert!(jpeg::dimensions(&jpeg_image()).is_ok());
+    }
+}

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use varde_codec::Format;
+use varde_rtsp::auth::Credentials;
+use varde_rtsp::client::{ClientAction, ClientOptions, ClientSession, Delivery, Wanted};
 use varde_rtsp::message::{self, Limits, Message, Parsed};
 use varde_rtsp::rtp::receiver::Arrival;
 use varde_rtsp::rtp::{
@@ -55,6 +57,88 @@ fn run_rtsp(input: &[u8]) {
         let (base, control) = text.split_once('\n').unwrap_or((text, ""));
         assert!(resolve_control(base, control).len() <= text.len() + 16);
     }
+}
+
+/// What a camera answers, from the first byte of the connection on.
+pub(super) const RTSP_CLIENT: Target = Target {
+    name: "rtsp_client",
+    words: &[
+        b"RTSP/1.0 200 OK\r\n",
+        b"RTSP/1.0 401 Unauthorized\r\n",
+        b"CSeq: 3\r\n",
+        b"Session: 1;timeout=1\r\n",
+        b"Transport: RTP/AVP;unicast;server_port=1-2;ssrc=7\r\n",
+        b"WWW-Authenticate: Digest realm=\"a\",nonce=\"b\",stale=true\r\n",
+        b"Location: rtsp://10.0.0.8/\r\n",
+    ],
+    seeds: || {
+        let sdp = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n\
+                   m=audio 0 RTP/AVP 0\r\na=control:track2\r\n";
+        let begin = format!(
+            "RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: DESCRIBE, SETUP, PLAY, GET_PARAMETER\r\n\r\n\
+             RTSP/1.0 401 Unauthorized\r\nCSeq: 2\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"b\", qop=\"auth\"\r\n\r\n\
+             RTSP/1.0 200 OK\r\nCSeq: 3\r\nContent-Base: rtsp://10.0.0.7/main/\r\nContent-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        );
+        let set_up = |cseq: u32, channels: &str| {
+            format!(
+                "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 77;timeout=30\r\n\
+                 Transport: RTP/AVP/TCP;unicast;interleaved={channels}\r\n\r\n"
+            )
+        };
+        let play = "RTSP/1.0 200 OK\r\nCSeq: 6\r\nSession: 77\r\n\r\n\
+                    OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\nRTSP/1.0 454 Session Not Found\r\nCSeq: 7\r\n\r\n";
+        let whole = [begin.clone(), set_up(4, "0-1"), set_up(5, "2-3"), play.to_owned()].concat();
+        ["\0", "\u{1}"]
+            .iter()
+            .flat_map(|choice| [format!("{choice}{whole}"), format!("{choice}{begin}")])
+            .map(String::into_bytes)
+            .collect()
+    },
+    run: run_rtsp_client,
+};
+
+fn run_rtsp_client(input: &[u8]) {
+    let Some((&choice, mut rest)) = input.split_first() else { return };
+    let options = ClientOptions {
+        url: RtspUrl::parse("rtsp://10.0.0.7/main").expect("a plain URL"),
+        credentials: (choice & 2 == 0).then(|| Credentials { user: "a".into(), password: "b".into() }),
+        user_agent: "varde".into(),
+        delivery: if choice & 1 == 0 { Delivery::Interleaved } else { Delivery::Udp },
+        wanted: Wanted { video: true, audio: true, metadata: true },
+    };
+    let mut now = Mono::from_nanos(1 << 40);
+    let mut session = ClientSession::new(options, 7, now);
+    let limits = Limits::default();
+    for _ in 0..200 {
+        // What the session wants is carried out until it waits; it must come to wait.
+        for step in 0.. {
+            assert!(step < 50, "the session never waits");
+            match session.poll(now) {
+                Ok(ClientAction::Send(bytes)) => assert!(bytes.len() <= input.len() * 4 + 4_096),
+                Ok(ClientAction::BindPorts { tracks }) => {
+                    assert!(tracks <= 3);
+                    session.on_ports(&[(5_000, 5_001), (5_002, 5_003), (5_004, 5_005)][..tracks], now);
+                }
+                Ok(ClientAction::Ready | ClientAction::Playing) => assert!(session.tracks().len() <= 3),
+                Ok(ClientAction::WaitUntil(_)) => break,
+                Ok(ClientAction::Close) | Err(_) => return,
+            }
+        }
+        let Ok(Parsed::Complete { message, length }) = message::parse(rest, &limits) else { break };
+        rest = &rest[length..];
+        now += Duration::from_secs(1);
+        let going = match message {
+            Message::Request(request) => session.on_request(&request),
+            Message::Response(response) => session.on_response(&response, now),
+            Message::Data(_) => Ok(()),
+        };
+        if going.is_err() {
+            return;
+        }
+    }
+    session.tear_down(now);
+    let _ = session.poll(now);
 }
 
 pub(super) const SDP: Target = Target {
@@ -117,11 +201,13 @@ pub(super) fn formats() -> [Format; 9] {
 /// A unit of each format, small enough to be mutated and large enough for fragments.
 fn units(format: &Format) -> Vec<Vec<u8>> {
     let nal = |header: &[u8], count: usize| {
-        let nal = [header, &vec![0x80; 1], &vec![0x5a; count]].concat();
+        let nal = [header, &[0x80][..], &vec![0x5a; count]].concat();
         [&(nal.len() as u32).to_be_bytes()[..], &nal].concat()
     };
     match format {
-        Format::H264 { .. } => vec![[nal(&[6], 9), nal(&[0x65], 300)].concat(), nal(&[0x41], 40), nal(&[1], 20)],
+        Format::H264 { .. } => {
+            vec![[nal(&[6], 9), nal(&[0x65], 300)].concat(), nal(&[0x41], 40), nal(&[1], 20)]
+        }
         Format::H265 { .. } => vec![
             [nal(&[78, 1], 9), nal(&[38, 1], 300)].concat(),
             nal(&[2, 1], 40),
@@ -129,12 +215,14 @@ fn units(format: &Format) -> Vec<Vec<u8>> {
             nal(&[16, 1], 20),
         ],
         Format::Av1 { .. } => {
-            let frame = |first: u8, count: u8| [&[0x32, count + 1, first][..], &vec![0x5a; usize::from(count)]].concat();
+            let frame = |first: u8, count: u8| {
+                [&[0x32, count + 1, first][..], &vec![0x5a; usize::from(count)]].concat()
+            };
             vec![[hex("0a0a00000002aff79b5f2008").to_vec(), frame(0x10, 100)].concat(), frame(0x30, 20)]
         }
         Format::Mjpeg { .. } => vec![super::media::jpeg_image()],
         Format::Metadata => vec![b"<?xml version=\"1.0\"?><tt:MetadataStream/>".to_vec()],
-        _ => vec![vec![0x5c; 160], vec![0x5c; 320]],
+        _ => vec![vec![0x5c; 80], vec![0x5c; 100]],
     }
 }
 
@@ -151,11 +239,12 @@ pub(super) const RTP: Target = Target {
                     let mut packetiser = Packetiser::new(format, 96, 7, 65_530, 120);
                     let mut input = vec![index as u8 | ordered];
                     for (step, unit) in units(format).iter().cycle().take(5).enumerate() {
-                        let sent = packetiser.packetise(unit, step as u32 * 3_600, step == 0, |head, body| {
-                            input.extend_from_slice(&((head.len() + body.len()) as u16).to_be_bytes());
-                            input.extend_from_slice(head);
-                            input.extend_from_slice(body);
-                        });
+                        let sent =
+                            packetiser.packetise(unit, step as u32 * 3_600, step == 0, |head, body| {
+                                input.extend_from_slice(&((head.len() + body.len()) as u16).to_be_bytes());
+                                input.extend_from_slice(head);
+                                input.extend_from_slice(body);
+                            });
                         sent.expect("the seeds are well formed");
                     }
                     input
@@ -229,8 +318,13 @@ pub(super) const RTCP: Target = Target {
             last_report: 5,
             delay: 6,
         };
-        let report =
-            rtcp::SenderReport { ssrc: 7, ntp: 0xee00_0000_8000_0000, rtp_timestamp: 9, packets: 1, octets: 2 };
+        let report = rtcp::SenderReport {
+            ssrc: 7,
+            ntp: 0xee00_0000_8000_0000,
+            rtp_timestamp: 9,
+            packets: 1,
+            octets: 2,
+        };
         let mut compound = Vec::new();
         rtcp::write_sender_report(&mut compound, &report, &[block]);
         rtcp::write_source_description(&mut compound, 7, "camera");
@@ -260,3 +354,58 @@ pub(super) const RTCP: Target = Target {
         }
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_read() {
+        for sdp in [
+            &include_bytes!("../../corpus/sdp/h264-aac")[..],
+            include_bytes!("../../corpus/sdp/h265-pcmu-metadata"),
+        ] {
+            let description = Description::parse(sdp).unwrap();
+            let known = description.media.iter().filter_map(|media| media.payload());
+            assert!(known.map(|parameters| Depacketiser::new(&parameters)).all(|made| made.is_ok()));
+        }
+        for seed in (RTP.seeds)() {
+            let formats = formats();
+            let format = &formats[usize::from(seed[0] & 0x7f)];
+            let mut depacketiser = Depacketiser::new(&PayloadParameters::for_format(format, 96)).unwrap();
+            let mut rest = &seed[1..];
+            let mut units = 0;
+            while let Some((length, tail)) = rest.split_first_chunk::<2>() {
+                let (packet, tail) = tail.split_at(usize::from(u16::from_be_bytes(*length)));
+                depacketiser.on_packet(&varde_rtsp::rtp::Packet::parse(packet).unwrap(), 0);
+                units += std::iter::from_fn(|| depacketiser.poll()).count();
+                rest = tail;
+            }
+            assert!(units >= 2, "{format:?}: {units} units");
+        }
+        // The whole conversation ends by a ping that was refused: it was playing.
+        let (url, limits) = (RtspUrl::parse("rtsp://10.0.0.7/main").unwrap(), Limits::default());
+        let credentials = Some(Credentials { user: "a".into(), password: "b".into() });
+        let wanted = Wanted { video: true, audio: true, metadata: true };
+        let delivery = Delivery::Interleaved;
+        let options = ClientOptions { url, credentials, user_agent: "varde".into(), delivery, wanted };
+        let now = Mono::from_nanos(1 << 40);
+        let mut session = ClientSession::new(options, 7, now);
+        let seeds = (RTSP_CLIENT.seeds)();
+        let mut rest = &seeds[0][1..];
+        let mut playing = false;
+        while let Ok(Parsed::Complete { message, length }) = message::parse(rest, &limits) {
+            loop {
+                match session.poll(now) {
+                    Ok(ClientAction::WaitUntil(_)) | Err(_) => break,
+                    Ok(action) => playing |= action == ClientAction::Playing,
+                }
+            }
+            if let Message::Response(response) = message {
+                let _ = session.on_response(&response, now);
+            }
+            rest = &rest[length..];
+        }
+        assert!(playing);
+    }
+}

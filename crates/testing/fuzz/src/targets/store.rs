@@ -4,8 +4,8 @@ use varde_api_internal::config::RecorderConfig;
 use varde_api_internal::link::{self, Decoder, MESSAGE_BYTES_MAX, Message, StateMessage};
 use varde_codec::{AccessUnit, UnitFlags};
 use varde_footage::{
-    Digest, FileIdentity, FilePath, FragmentRecord, Frames, LedgerState, SampleEntry, SignedSummary, StoreDocument,
-    Trailer, push_frame, read_entries,
+    Digest, FileIdentity, FilePath, FragmentRecord, Frames, LedgerState, SampleEntry, SignedSummary,
+    StoreDocument, Trailer, push_frame, read_entries,
 };
 use varde_ids::ChannelId;
 use varde_units::{Day, Mono, Utc};
@@ -36,9 +36,7 @@ pub(super) const LEDGER: Target = Target {
             format!("{{{at},\"kind\":\"gap_end\",\"gap\":7,\"end\":\"2026-11-23T20:00:00.000000Z\"}}"),
             format!("{{{at},\"kind\":\"outbox_event\",\"event\":\"{id}\",\"body\":{{\"a\":[1,2]}}}}"),
             format!("{{{at},\"kind\":\"of_a_newer_release\",\"a\":1}}"),
-            format!(
-                "{{{at},\"kind\":\"state\",\"epoch\":3,\"gap\":1,\"open_gaps\":[],\"locks\":[]}}"
-            ),
+            format!("{{{at},\"kind\":\"state\",\"epoch\":3,\"gap\":1,\"open_gaps\":[],\"locks\":[]}}"),
         ];
         let mut seeds: Vec<Vec<u8>> = records.iter().map(|record| frames(&[record])).collect();
         seeds.push(seeds.concat());
@@ -92,7 +90,7 @@ pub(super) const CATALOGUE: Target = Target {
         signed.encode(&mut summary);
         let trailer = Trailer::encode(&signed, &[], &[]);
         let id = "01980f1e-7c3a-7cc1-a9ab-0123456789ab";
-        let path = format!("media/{id}/2026-11-23/20261123T194000.123Z-{id}-3-1.mp4");
+        let path = format!("{id}/2026-11-23/20261123T194000.123Z-{id}-3-1.mp4");
         vec![record, summary, trailer, path.into_bytes(), frames(&["{}", "{\"a\":1}"])]
     },
     run: |input| {
@@ -200,3 +198,32 @@ pub(super) const IDS: Target = Target {
         }
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seeds that no parser takes would let mutations test nothing but refusal.
+    #[test]
+    fn seeds_are_read() {
+        for seed in (LEDGER.seeds)() {
+            let (entries, torn) = read_entries(&seed, 0);
+            assert!(!entries.is_empty() && !torn, "{}", String::from_utf8_lossy(&seed));
+            for (_, entry) in entries {
+                let known = !matches!(entry.record, varde_footage::LedgerRecord::Unknown(_));
+                assert_eq!(known, !String::from_utf8_lossy(&entry.to_json()).contains("newer"), "{entry:?}");
+            }
+        }
+        for seed in (LINK.seeds)() {
+            let mut decoder = Decoder::default();
+            decoder.push(&seed);
+            assert!(matches!(decoder.poll(), Ok(Some(_))));
+        }
+        let catalogue = (CATALOGUE.seeds)();
+        assert!(FragmentRecord::decode(&catalogue[0]).is_ok());
+        assert!(SignedSummary::decode(&catalogue[1]).is_ok());
+        assert!(String::from_utf8_lossy(&catalogue[3]).parse::<FilePath>().is_ok());
+        let config = include_bytes!("../../corpus/config/one-camera");
+        serde_json::from_slice::<RecorderConfig>(config).unwrap();
+    }
+}

@@ -134,7 +134,7 @@ impl Aac {
             at += self.size_bits + index_bits;
             let unit_time = time.saturating_add(self.frame_ticks * count as i64);
             count += 1;
-            if size > AAC_BYTES_MAX {
+            if size == 0 || size > AAC_BYTES_MAX {
                 return None;
             }
             if self.partial.is_some() || size > data.len() {
@@ -229,7 +229,7 @@ impl G711 {
             self.flush();
         }
         self.ready.after_loss |= lost > 0;
-        if payload.len() > G711_BYTES_MAX || payload.len() % self.channels != 0 {
+        if payload.len() > G711_BYTES_MAX || !payload.len().is_multiple_of(self.channels) {
             self.ready.drop_unit();
             return;
         }

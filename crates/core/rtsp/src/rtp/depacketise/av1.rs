@@ -22,7 +22,10 @@ const SIZE_BYTES: usize = 4;
 #[derive(Clone, Copy, Debug)]
 enum Fragment {
     /// Its header begins at `start`, its size field at `size`.
-    Kept { start: usize, size: usize },
+    Kept {
+        start: usize,
+        size: usize,
+    },
     Skipped,
 }
 

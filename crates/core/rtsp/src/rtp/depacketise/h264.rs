@@ -16,7 +16,9 @@ impl Syntax for H264 {
         match header & 0x1f {
             1 | 2 => Nal::Slice { entry: false, leading: false, disposable: header & 0x60 == 0, first },
             // Partitions B and C repeat no picture's begin.
-            3 | 4 => Nal::Slice { entry: false, leading: false, disposable: header & 0x60 == 0, first: false },
+            3 | 4 => {
+                Nal::Slice { entry: false, leading: false, disposable: header & 0x60 == 0, first: false }
+            }
             5 => Nal::Slice { entry: true, leading: false, disposable: false, first },
             7 => Nal::Set(SetKind::Sps),
             8 => Nal::Set(SetKind::Pps),
@@ -56,9 +58,10 @@ impl Syntax for H264 {
 
 /// The ue(v) code that `bits` begin with, as far as two bytes hold it: identifiers of parameter sets do.
 pub(super) fn leading_ue(bits: &[u8]) -> u32 {
-    let word = bits.iter().take(4).fold((0u32, 24i32), |(word, shift), byte| {
-        (word | u32::from(*byte) << shift.max(0), shift - 8)
-    });
+    let word = bits
+        .iter()
+        .take(4)
+        .fold((0u32, 24i32), |(word, shift), byte| (word | u32::from(*byte) << shift.max(0), shift - 8));
     let word = word.0;
     let zeros = word.leading_zeros();
     if zeros > 15 {

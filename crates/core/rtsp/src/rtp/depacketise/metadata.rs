@@ -97,5 +97,7 @@ impl Metadata {
 
 fn begins_document(payload: &[u8]) -> bool {
     let text = payload.trim_ascii_start();
-    text.starts_with(b"<?xml") || text.starts_with(b"<tt:MetadataStream") || text.starts_with(b"<MetadataStream")
+    text.starts_with(b"<?xml")
+        || text.starts_with(b"<tt:MetadataStream")
+        || text.starts_with(b"<MetadataStream")
 }

@@ -255,7 +255,9 @@ impl<S: Syntax> NalDepacketiser<S> {
         if self.open.slices > 0 {
             self.unmarked = !self.open.marked;
             self.marker = match self.marker {
-                Marker::Watched { agreed } if self.open.marked && agreed + 1 >= AGREEING_UNITS => Marker::Believed,
+                Marker::Watched { agreed } if self.open.marked && agreed + 1 >= AGREEING_UNITS => {
+                    Marker::Believed
+                }
                 Marker::Watched { agreed } if self.open.marked => Marker::Watched { agreed: agreed + 1 },
                 Marker::Watched { .. } => Marker::Watched { agreed: 0 },
                 marker => marker,
@@ -420,7 +422,12 @@ impl<S: Syntax> NalDepacketiser<S> {
         if open.slices == 0 {
             // Parameter sets or SEI with a timestamp of their own: they belong to the next picture.
             if open.data.len() <= PREFIX_BYTES_MAX {
-                self.open = Open { data: open.data, suspect: open.suspect, has_sets: open.has_sets, ..Open::default() };
+                self.open = Open {
+                    data: open.data,
+                    suspect: open.suspect,
+                    has_sets: open.has_sets,
+                    ..Open::default()
+                };
             }
             return;
         }

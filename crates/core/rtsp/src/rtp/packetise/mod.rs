@@ -134,7 +134,9 @@ impl Packetiser {
             }
             Format::Opus { .. } => {
                 if data.len() > sender.room {
-                    return Err(PacketiseError::Unsupported { what: "an Opus packet is longer than a datagram" });
+                    return Err(PacketiseError::Unsupported {
+                        what: "an Opus packet is longer than a datagram",
+                    });
                 }
                 sender.send(false, &[], data, out);
                 Ok(())
