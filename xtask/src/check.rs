@@ -11,10 +11,9 @@ pub fn run() -> Result<(), String> {
 
 /// The Rust half, which needs no web client.
 pub fn rust() -> Result<(), String> {
+    layers::check(&layers::metadata()?)?;
+    licences::check()?;
     process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
-    let metadata = layers::metadata()?;
-    layers::check(&metadata)?;
-    licences::check(&metadata)?;
     process::run(process::cargo().args([
         "clippy",
         "--workspace",

@@ -180,7 +180,9 @@ impl Stack {
         let listen = format!("127.0.0.1:{}", options.port);
         let (server, serving) = Running::start(
             "server",
-            Command::new(&varde).args(["serve", "--listen", &listen, "--allow-network", "127.0.0.0/8", "--json", "--data"]).arg(&options.data),
+            Command::new(&varde)
+                .args(["serve", "--listen", &listen, "--allow-network", "127.0.0.0/8", "--json", "--data"])
+                .arg(&options.data),
         )?;
         let url = text(&serving, "url")?;
         let code = text(&serving, "setup_code").map_err(|_| {

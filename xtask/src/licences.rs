@@ -1,6 +1,8 @@
 //! What may be linked: licences that go with Apache-2.0, no banned crate, nothing from outside the registry.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use crate::process;
 
 const ALLOWED: &[&str] = &[
     "MIT",
@@ -37,28 +39,26 @@ const BANNED: &[(&str, Option<Version>, &str)] = &[
     ("h2", Some((0, 4, 16)), "RUSTSEC-2024-0003, RUSTSEC-2026-0258"),
 ];
 
-pub fn check(metadata: &Value) -> Result<(), String> {
+pub fn check() -> Result<(), String> {
     let mut faults = Vec::new();
-    let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
-    for package in packages {
-        let name = package["name"].as_str().unwrap_or_default();
-        let version = package["version"].as_str().unwrap_or_default();
-        match package["license"].as_str() {
-            Some(expression) if is_allowed(expression) => {}
-            Some(expression) => {
-                faults.push(format!("{name} {version}: licence {expression} is not on the list"))
-            }
-            None => faults.push(format!("{name} {version}: states no licence")),
+    let packages = packages()?;
+    if packages.len() < 100 {
+        return Err(format!(
+            "licences: only {} packages were listed, so the list can't be right",
+            packages.len()
+        ));
+    }
+    for package in &packages {
+        let Package { name, version, licence, outside } = package;
+        if !is_allowed(licence) {
+            faults.push(format!("{name} {version}: licence {licence:?} is not on the list"));
         }
         for (banned, below, reason) in BANNED {
-            if name == *banned && below.is_none_or(|below| numbers(version) < below) {
+            if name == banned && below.is_none_or(|below| numbers(version) < below) {
                 faults.push(format!("{name} {version} is banned: {reason}"));
             }
         }
-        if let Some(source) = package["source"].as_str()
-            && !source.starts_with("registry+")
-            && !source.starts_with("sparse+")
-        {
+        if *outside {
             faults.push(format!("{name} {version} comes from outside the registry"));
         }
     }
@@ -67,6 +67,47 @@ pub fn check(metadata: &Value) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("licences and bans:\n  {}", faults.join("\n  ")))
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Package {
+    name: String,
+    version: String,
+    licence: String,
+    /// Neither ours nor from the registry.
+    outside: bool,
+}
+
+/// What is really built, for all targets. `cargo metadata` also lists what no feature asks for.
+fn packages() -> Result<BTreeSet<Package>, String> {
+    let text = process::output(process::cargo().args([
+        "tree",
+        "--workspace",
+        "--locked",
+        "--target",
+        "all",
+        "--edges",
+        "normal,build,dev",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}\t{l}",
+    ]))?;
+    Ok(text.lines().filter_map(package).collect())
+}
+
+/// `name v1.2.3 (where from)<tab>licence (*)`.
+fn package(line: &str) -> Option<Package> {
+    let (package, licence) = line.split_once('\t')?;
+    let mut words = package.splitn(3, ' ');
+    let (name, version) = (words.next()?, words.next()?.trim_start_matches('v'));
+    let from = words.next().unwrap_or_default();
+    Some(Package {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        licence: licence.trim_end_matches(" (*)").to_owned(),
+        outside: from.contains("://"),
+    })
 }
 
 fn numbers(version: &str) -> Version {
@@ -132,6 +173,14 @@ mod tests {
         assert!(is_allowed("Apache-2.0 WITH LLVM-exception OR MIT"));
         assert!(!is_allowed("AGPL-3.0"));
         assert!(!is_allowed(""));
+    }
+
+    #[test]
+    fn lines_of_the_tree_are_read() {
+        let read = package("foo v1.2.3 (proc-macro)\tMIT OR Apache-2.0 (*)").unwrap();
+        assert_eq!((read.name.as_str(), read.version.as_str(), read.outside), ("foo", "1.2.3", false));
+        assert_eq!(read.licence, "MIT OR Apache-2.0");
+        assert!(package("foo v1.2.3 (https://example.org/foo#1234)\tMIT").unwrap().outside);
     }
 
     #[test]

@@ -85,7 +85,7 @@ export function bitrateText(bps: number): string {
 
 export function daysText(days: number | null | undefined): string {
   if (days === null || days === undefined) return "–";
-  if (days < 1) return t("time.hours", { count: Math.round(days * 24) });
+  if (days < 1) return durationText(days * DAY);
   const rounded = days < 10 ? Math.round(days * 10) / 10 : Math.round(days);
   return t("time.days", { count: rounded });
 }

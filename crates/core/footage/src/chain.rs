@@ -169,9 +169,7 @@ pub(crate) fn verify_hex(trusted: &[VerifyingKey], key: &str, message: &[u8], si
         return false;
     };
     let signature = ed25519_dalek::Signature::from_bytes(&signature);
-    trusted
-        .iter()
-        .any(|trusted| *trusted.as_bytes() == key && trusted.verify(message, &signature).is_ok())
+    trusted.iter().any(|trusted| *trusted.as_bytes() == key && trusted.verify(message, &signature).is_ok())
 }
 
 /// What is wrong with a fragment.

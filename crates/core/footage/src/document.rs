@@ -182,10 +182,7 @@ mod tests {
         );
         newer.must_understand.clear();
         newer.format = 2;
-        assert!(matches!(
-            StoreDocument::from_json(&newer.to_json()),
-            Err(DocumentError::NotUnderstood(_))
-        ));
+        assert!(matches!(StoreDocument::from_json(&newer.to_json()), Err(DocumentError::NotUnderstood(_))));
         assert!(matches!(StoreDocument::from_json(b"{}"), Err(DocumentError::Malformed(_))));
     }
 }

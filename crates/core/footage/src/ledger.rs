@@ -33,27 +33,62 @@ pub enum EpochReason {
 pub enum LedgerRecord {
     /// First in each ledger file: all that the files before it come to, so that a start reads one file.
     State(LedgerState),
-    StorageIdentity { storage: StorageId },
-    WriterStart { writer: WriterId },
-    WriterEnd { writer: WriterId },
+    StorageIdentity {
+        storage: StorageId,
+    },
+    WriterStart {
+        writer: WriterId,
+    },
+    WriterEnd {
+        writer: WriterId,
+    },
     /// The writer may write under this epoch; no lower one is granted any more.
-    EpochGranted { epoch: u32, writer: WriterId, reason: EpochReason, mapping: ClockMapping },
+    EpochGranted {
+        epoch: u32,
+        writer: WriterId,
+        reason: EpochReason,
+        mapping: ClockMapping,
+    },
     /// A slewed correction within the epoch.
-    ClockMapped { epoch: u32, mapping: ClockMapping },
+    ClockMapped {
+        epoch: u32,
+        mapping: ClockMapping,
+    },
     /// The clock was changed by more than can be slewed.
-    ClockCorrected { old: Utc, new: Utc, source: String },
+    ClockCorrected {
+        old: Utc,
+        new: Utc,
+        source: String,
+    },
     /// Footage of an epoch whose clock was unsure really began this much later.
-    EpochRedated { epoch: u32, offset_micros: i64 },
+    EpochRedated {
+        epoch: u32,
+        offset_micros: i64,
+    },
     /// A file was created: after a crash, it may lack its trailer.
-    FileOpened { file: FilePath },
+    FileOpened {
+        file: FilePath,
+    },
     /// The file was created, and nothing of it could be written or kept.
-    FileDiscarded { file: FilePath },
+    FileDiscarded {
+        file: FilePath,
+    },
     /// The file has its trailer, or was sealed without one.
-    FileClosed { file: FilePath, end: Utc, last_sequence: u64, last_leaf: Digest },
+    FileClosed {
+        file: FilePath,
+        end: Utc,
+        last_sequence: u64,
+        last_leaf: Digest,
+    },
     GapBegin(GapRecord),
-    GapEnd { gap: u64, end: Utc },
+    GapEnd {
+        gap: u64,
+        end: Utc,
+    },
     Locked(Lock),
-    Unlocked { lock: LockId },
+    Unlocked {
+        lock: LockId,
+    },
     /// Written before the file is unlinked.
     Deleted {
         file: FilePath,
@@ -67,13 +102,24 @@ pub enum LedgerRecord {
         last_leaf: Digest,
     },
     /// The file was thinned out; what was dropped has its leaves in the file.
-    Groomed { file: FilePath, bytes: u64 },
+    Groomed {
+        file: FilePath,
+        bytes: u64,
+    },
     /// The file lies on another storage now.
-    Moved { file: FilePath, to: StorageId },
+    Moved {
+        file: FilePath,
+        to: StorageId,
+    },
     Checkpoint(Checkpoint),
     /// An event or audit entry that is to be delivered.
-    OutboxEvent { event: EventId, body: Value },
-    OutboxAcknowledged { event: EventId },
+    OutboxEvent {
+        event: EventId,
+        body: Value,
+    },
+    OutboxAcknowledged {
+        event: EventId,
+    },
     /// A record of a newer release.
     #[serde(untagged)]
     Unknown(Map<String, Value>),
@@ -155,12 +201,8 @@ impl LedgerState {
             LedgerRecord::FileOpened { file } => drop(self.open_files.insert(*file)),
             LedgerRecord::FileClosed { file, end, last_sequence, last_leaf } => {
                 self.open_files.remove(file);
-                let tail = StreamTail {
-                    epoch: file.epoch,
-                    end: *end,
-                    sequence: *last_sequence,
-                    leaf: *last_leaf,
-                };
+                let tail =
+                    StreamTail { epoch: file.epoch, end: *end, sequence: *last_sequence, leaf: *last_leaf };
                 let known = self.streams.entry(file.stream).or_insert(tail);
                 if (tail.epoch, tail.sequence) >= (known.epoch, known.sequence) {
                     *known = tail;

@@ -16,9 +16,7 @@ mod retention;
 mod span;
 mod trailer;
 
-pub use chain::{
-    ChainProblem, ChainVerifier, Checkpoint, Head, LeafContext, configuration_digest, leaf,
-};
+pub use chain::{ChainProblem, ChainVerifier, Checkpoint, Head, LeafContext, configuration_digest, leaf};
 pub use clock::{ClockAction, ClockMapping, ClockWatch, SLEW_MAX, STEADY_FOR};
 pub use digest::{Digest, ParseDigestError, hex, unhex};
 pub use document::{

@@ -39,7 +39,8 @@ mod tests {
                 ..Row::default()
             })
             .collect();
-        let found: Vec<_> = fragments_for(&rows, start, end).iter().map(|row| row.sequence as usize).collect();
+        let found: Vec<_> =
+            fragments_for(&rows, start, end).iter().map(|row| row.sequence as usize).collect();
         assert_eq!(found, expected.collect::<Vec<_>>(), "{file} {start}..{end}");
     }
 

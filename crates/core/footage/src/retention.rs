@@ -51,8 +51,7 @@ pub fn expired<Id: Copy>(
     let mut still_to_free = bytes_to_free.bytes();
     let mut going = Vec::new();
     for file in files {
-        let too_old =
-            !age_stands_still && age_max(file.channel).is_some_and(|age| file.end < now.minus(age));
+        let too_old = !age_stands_still && age_max(file.channel).is_some_and(|age| file.end < now.minus(age));
         if !(too_old || still_to_free > 0) || is_held(&file) {
             continue;
         }
@@ -79,10 +78,14 @@ mod tests {
             bytes: ByteSize(1),
         });
         let age = age_hours.map(|hours| Duration::from_secs(hours * 3600));
-        let gone =
-            expired(candidates, hour(words.len()), stands_still, |_| age, ByteSize(bytes), |file| {
-                file.id.ends_with('!')
-            });
+        let gone = expired(
+            candidates,
+            hour(words.len()),
+            stands_still,
+            |_| age,
+            ByteSize(bytes),
+            |file| file.id.ends_with('!'),
+        );
         let gone: Vec<_> = gone.into_iter().map(|(id, _)| id).collect();
         assert_eq!(gone.join(" "), expected, "{files}");
     }

@@ -8,7 +8,7 @@ use varde_ids::ChannelId;
 use varde_units::Day;
 
 use crate::close::CATALOGUE_BYTES_MAX;
-use crate::disk::{Disk, DirectoryEntry, read_whole};
+use crate::disk::{DirectoryEntry, Disk, read_whole};
 
 fn list(disk: &dyn Disk, path: &str) -> io::Result<Vec<DirectoryEntry>> {
     match disk.list(path) {
@@ -50,7 +50,5 @@ pub(crate) fn summaries(disk: &dyn Disk, folder: &str) -> io::Result<Vec<Summary
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
-    Ok(Frames::new(&log)
-        .filter_map(|body| SignedSummary::decode(body).ok()?.0.summary().ok())
-        .collect())
+    Ok(Frames::new(&log).filter_map(|body| SignedSummary::decode(body).ok()?.0.summary().ok()).collect())
 }

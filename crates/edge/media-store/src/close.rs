@@ -60,9 +60,9 @@ fn cut(shared: &Shared, live: &Arc<LiveFile>, durable: u64) -> Option<StreamTail
         // No flush of this file is tried again, and nothing is said of it.
         dirty.files.remove(&media_path(&live.path));
         dirty.newest.remove(&live.path.stream);
-        dirty.closed.retain(
-            |record| !matches!(record, LedgerRecord::FileClosed { file, .. } if *file == live.path),
-        );
+        dirty
+            .closed
+            .retain(|record| !matches!(record, LedgerRecord::FileClosed { file, .. } if *file == live.path));
         drop(dirty);
         table.rows.truncate(kept);
         table.leaves.truncate(kept);
@@ -87,7 +87,8 @@ pub(crate) fn discard(shared: &Shared, path: &FilePath) {
 pub(crate) fn finish(shared: &Shared, live: &Arc<LiveFile>, ended: &str, suspect: bool) {
     let (summary, rows, leaves, bytes) = {
         let table = live.table.read();
-        let Some(summary) = summarise(live, &table.rows, &table.leaves, table.bytes, table.end, ended, suspect)
+        let Some(summary) =
+            summarise(live, &table.rows, &table.leaves, table.bytes, table.end, ended, suspect)
         else {
             drop(table);
             discard(shared, &live.path);
@@ -98,7 +99,8 @@ pub(crate) fn finish(shared: &Shared, live: &Arc<LiveFile>, ended: &str, suspect
     let signed = SignedSummary::sign(&shared.options.signing_key, &summary);
     let trailer = mux::trailer_box(&Trailer::encode(&signed, &rows, &leaves));
     let mut written = live.file.write_at(&mut [IoSlice::new(&trailer)], bytes);
-    if written.as_ref().is_err_and(Shared::is_full) && crate::retain::make_room(shared, trailer.len() as u64) {
+    if written.as_ref().is_err_and(Shared::is_full) && crate::retain::make_room(shared, trailer.len() as u64)
+    {
         written = live.file.write_at(&mut [IoSlice::new(&trailer)], bytes);
     }
     let written = written.and_then(|()| {
@@ -164,7 +166,11 @@ fn open_or_create(disk: &dyn Disk, path: &str) -> io::Result<(Arc<dyn DiskFile>,
 }
 
 /// Appends a summary behind the last whole frame of the day's catalogue.
-pub(crate) fn append_to_catalogue(shared: &Shared, path: &FilePath, signed: &SignedSummary) -> io::Result<()> {
+pub(crate) fn append_to_catalogue(
+    shared: &Shared,
+    path: &FilePath,
+    signed: &SignedSummary,
+) -> io::Result<()> {
     let folder = media_folder(path);
     let name = format!("{folder}/{CATALOGUE}");
     let (file, created) = open_or_create(&*shared.disk, &name)?;

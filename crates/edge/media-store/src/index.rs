@@ -96,8 +96,8 @@ impl Inner {
         if sound != "ok" || !schema::is_current(&connection, storage)? {
             return Ok(None);
         }
-        let (sum, log, byte): (i64, u32, i64) = connection
-            .query_row("SELECT sum, ledger_log, ledger_byte FROM meta", [], |row| {
+        let (sum, log, byte): (i64, u32, i64) =
+            connection.query_row("SELECT sum, ledger_log, ledger_byte FROM meta", [], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
         let mut inner = Self {
@@ -185,8 +185,11 @@ impl Inner {
         self.needs_rebuild = true;
     }
 
-    pub(crate) fn rebuilt(&mut self) {
+    /// Everything is in. Part of a change, so that a rebuild that was cut short is begun again after a restart.
+    pub(crate) fn rebuilt(&mut self) -> Result<()> {
+        self.connection.execute("UPDATE meta SET whole = 1", [])?;
         self.needs_rebuild = false;
+        Ok(())
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -204,9 +207,13 @@ impl Inner {
         let (usage, open_gaps) = (self.usage.clone(), self.open_gaps.clone());
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let outcome = act(self).and_then(|value| {
-            self.connection.prepare_cached("UPDATE meta SET sum = ?, ledger_log = ?, ledger_byte = ?")?.execute(
-                params![self.sum, self.position.log, i64::try_from(self.position.byte).unwrap_or(i64::MAX)],
-            )?;
+            self.connection
+                .prepare_cached("UPDATE meta SET sum = ?, ledger_log = ?, ledger_byte = ?")?
+                .execute(params![
+                    self.sum,
+                    self.position.log,
+                    i64::try_from(self.position.byte).unwrap_or(i64::MAX)
+                ])?;
             self.connection.execute_batch("COMMIT")?;
             Ok(value)
         });
@@ -218,17 +225,17 @@ impl Inner {
         outcome
     }
 
-    /// Takes over what a record says. `summary` reads that of a closed file.
+    /// Takes over what a record says. `summary` is that of a file that was closed.
     pub(crate) fn apply(
         &mut self,
         position: Position,
         entry: &LedgerEntry,
-        summary: &mut dyn FnMut(&FilePath) -> Option<Summary>,
+        summary: Option<&Summary>,
     ) -> Result<()> {
         match &entry.record {
-            LedgerRecord::FileClosed { file, .. } => {
-                if let Some(summary) = summary(file) {
-                    self.insert_file(&summary)?;
+            LedgerRecord::FileClosed { .. } => {
+                if let Some(summary) = summary {
+                    self.insert_file(summary)?;
                 }
             }
             LedgerRecord::Deleted { file, cause, start, end, .. } => {
@@ -301,7 +308,10 @@ impl Inner {
         let row = self
             .connection
             .prepare_cached(&sql)?
-            .query_row(params![path.stream.as_bytes(), from, from + 1000, path.epoch, path.seq], FileRow::read)
+            .query_row(
+                params![path.stream.as_bytes(), from, from + 1000, path.epoch, path.seq],
+                FileRow::read,
+            )
             .optional()?;
         Ok(row.flatten().map(|(file, _)| file))
     }
@@ -449,7 +459,13 @@ impl Inner {
     }
 
     /// Gaps of a channel that touch `start..end`, by start.
-    pub(crate) fn gaps(&self, channel: ChannelId, start: Utc, end: Utc, limit: u32) -> Result<Vec<GapRecord>> {
+    pub(crate) fn gaps(
+        &self,
+        channel: ChannelId,
+        start: Utc,
+        end: Utc,
+        limit: u32,
+    ) -> Result<Vec<GapRecord>> {
         self.gaps_where(
             "channel = ? AND start < ? AND (\"end\" IS NULL OR \"end\" > ?) ORDER BY start, id LIMIT ?",
             params![channel.as_bytes(), end.as_micros(), start.as_micros(), limit],
@@ -491,7 +507,9 @@ impl Inner {
             return Ok(None);
         };
         self.sum = self.sum.wrapping_sub(row_sum(&rows::gap_values(&gap)));
-        self.connection.prepare_cached("DELETE FROM gap WHERE channel = ? AND start = ? AND id = ?")?.execute(key)?;
+        self.connection
+            .prepare_cached("DELETE FROM gap WHERE channel = ? AND start = ? AND id = ?")?
+            .execute(key)?;
         Ok(Some(gap))
     }
 
@@ -576,7 +594,8 @@ impl Inner {
             let columns = statement.column_count();
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let values: Result<Vec<rusqlite::types::Value>> = (0..columns).map(|at| row.get(at)).collect();
+                let values: Result<Vec<rusqlite::types::Value>> =
+                    (0..columns).map(|at| row.get(at)).collect();
                 all.insert(format!("{:?}", values?));
             }
         }

@@ -7,10 +7,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::MutexGuard;
 use varde_footage::{FilePath, Frames, LedgerEntry, LedgerRecord, Summary, ledger_path};
 
 use crate::catalogue;
 use crate::disk::read_whole;
+use crate::index::Inner;
 use crate::ledger::{LOG_BYTES_READ_MAX, Position, entries_from, log_numbers};
 use crate::recover;
 use crate::shared::{Shared, media_folder, media_path};
@@ -22,8 +24,8 @@ const RETENTION_EVERY: u32 = 10;
 const REBUILD_AGAIN: u32 = 30;
 
 /// Works until the storage closes.
-pub(crate) fn run(shared: &Arc<Shared>) {
-    if let Err(error) = recover::recover_strays(shared) {
+pub(crate) fn run(shared: &Arc<Shared>, first_epoch: u32) {
+    if let Err(error) = recover::recover_strays(shared, first_epoch) {
         tracing::warn!(%error, "the newest folders could not be looked through");
     }
     let mut beat = 0u32;
@@ -63,11 +65,20 @@ pub(crate) fn catch_up(shared: &Shared) {
     if feed.is_empty() {
         return;
     }
-    let outcome = index.change(|index| {
-        for (position, entry) in &feed {
-            index.apply(*position, entry, &mut |path| summary_of(shared, path))?;
-        }
-        Ok(())
+    take_over(shared, index, &feed);
+}
+
+/// Applies records in one change. What can't be applied leads to a rebuild, never to a hole.
+fn take_over(shared: &Shared, mut index: MutexGuard<'_, Inner>, entries: &[(Position, LedgerEntry)]) {
+    let outcome = summaries_for(shared, entries).and_then(|summaries| {
+        index
+            .change(|index| {
+                for ((position, entry), summary) in entries.iter().zip(&summaries) {
+                    index.apply(*position, entry, summary.as_ref())?;
+                }
+                Ok(())
+            })
+            .map_err(io::Error::other)
     });
     if let Err(error) = outcome {
         tracing::warn!(%error, "the index could not take a change and is made anew");
@@ -75,24 +86,44 @@ pub(crate) fn catch_up(shared: &Shared) {
         return;
     }
     drop(index);
-    for (_, entry) in feed {
-        if let LedgerRecord::FileClosed { file, .. } = entry.record {
-            shared.live.remove(&file);
+    forget_live(shared, entries);
+}
+
+/// Files that the index holds are not read from memory any more.
+fn forget_live(shared: &Shared, entries: &[(Position, LedgerEntry)]) {
+    for (_, entry) in entries {
+        if let LedgerRecord::FileClosed { file, .. } = &entry.record {
+            shared.live.remove(file);
         }
     }
 }
 
-/// The summary of a closed file that is still there.
-fn summary_of(shared: &Shared, path: &FilePath) -> Option<Summary> {
-    if let Some(live) = shared.live.get(path) {
-        return live.table.read().summary.as_deref().cloned();
+/// The summary that each record needs.
+fn summaries_for(shared: &Shared, entries: &[(Position, LedgerEntry)]) -> io::Result<Vec<Option<Summary>>> {
+    let summary = |(_, entry): &(Position, LedgerEntry)| match &entry.record {
+        LedgerRecord::FileClosed { file, .. } => summary_of(shared, file),
+        _ => Ok(None),
+    };
+    entries.iter().map(summary).collect()
+}
+
+/// The summary of a closed file; `None` where the file is gone, an error where it is there and says nothing.
+fn summary_of(shared: &Shared, path: &FilePath) -> io::Result<Option<Summary>> {
+    if let Some(live) = shared.live.get(path)
+        && let Some(summary) = live.table.read().summary.as_deref()
+    {
+        return Ok(Some(summary.clone()));
     }
-    let file = shared.disk.open(&media_path(path), false).ok()?;
-    if let Ok(Some(trailer)) = read_trailer(&*file) {
-        return Some(trailer.summary);
+    let file = match shared.disk.open(&media_path(path), false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    if let Some(trailer) = read_trailer(&*file)? {
+        return Ok(Some(trailer.summary));
     }
-    let known = catalogue::summaries(&*shared.disk, &media_folder(path)).ok()?;
-    known.into_iter().rev().find(|summary| summary.identity.path() == *path)
+    let known = catalogue::summaries(&*shared.disk, &media_folder(path))?;
+    let known = known.into_iter().rev().find(|summary| summary.identity.path() == *path);
+    known.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a closed file has no summary"))
 }
 
 /// At start: whatever the ledger says beyond the index's position. Ends deletions that a crash interrupted.
@@ -112,22 +143,7 @@ pub(crate) fn replay(shared: &Shared) -> io::Result<()> {
     }
     let entries = entries_from(&*shared.disk, position)?;
     finish_deletions(shared, &entries);
-    let outcome = index.change(|index| {
-        for (position, entry) in &entries {
-            index.apply(*position, entry, &mut |path| summary_of(shared, path))?;
-        }
-        Ok(())
-    });
-    if let Err(error) = outcome {
-        tracing::warn!(%error, "the index could not take the ledger's tail and is made anew");
-        index.demand_rebuild();
-    }
-    drop(index);
-    for (_, entry) in entries {
-        if let LedgerRecord::FileClosed { file, .. } = entry.record {
-            shared.live.remove(&file);
-        }
-    }
+    take_over(shared, index, &entries);
     Ok(())
 }
 
@@ -155,25 +171,15 @@ fn finish_deletions(shared: &Shared, entries: &[(Position, LedgerEntry)]) {
 /// `progress` hears the number of files so far. Gives the number of files.
 pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64)) -> io::Result<u64> {
     let failed = |error: rusqlite::Error| io::Error::other(error);
-    let begun_at = {
-        let ledger = shared.ledger.lock();
-        let redated = ledger.state().redated.clone();
-        let position = ledger.position();
-        drop(ledger);
-        shared.index.clear().map_err(failed)?;
-        shared.index.lock().set_redated(redated);
-        position
-    };
+    let redated = shared.ledger.lock().state().redated.clone();
+    shared.index.clear().map_err(failed)?;
+    shared.index.lock().set_redated(redated);
     let mut files = 0;
     for channel in catalogue::channels(&*shared.disk)? {
         for folder in catalogue::days(&*shared.disk, channel)? {
             let summaries = summaries_of_day(shared, channel, &folder)?;
             files += summaries.len() as u64;
-            shared
-                .index
-                .lock()
-                .change(|index| index.insert_files(&summaries))
-                .map_err(failed)?;
+            shared.index.lock().change(|index| index.insert_files(&summaries)).map_err(failed)?;
             progress(files);
         }
     }
@@ -181,60 +187,59 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64)) -> io::Res
     let mut index = shared.index.lock();
     let entries = entries_from(&*shared.disk, Position::default())?;
     finish_deletions(shared, &entries);
-    let end = entries.last().map_or(begun_at, |(position, _)| *position);
-    index
-        .change(|index| {
-            for (position, entry) in &entries {
-                // Files that were closed before the walk began were met by it.
-                let met = matches!(entry.record, LedgerRecord::FileClosed { .. }) && *position <= begun_at;
-                if !met {
-                    index.apply(*position, entry, &mut |path| summary_of(shared, path))?;
-                }
-            }
-            Ok(())
-        })
-        .map_err(failed)?;
+    // The feed holds nothing that was not written before it was read, but what came since.
     let feed = shared.ledger.lock().take_feed().unwrap_or_default();
+    let newest = entries.last().map_or(Position::default(), |(position, _)| *position);
+    let since = feed.into_iter().filter(|(position, _)| *position > newest);
+    let entries: Vec<_> = entries.into_iter().chain(since).collect();
+    let mut unmet = Vec::with_capacity(entries.len());
+    for (_, entry) in &entries {
+        unmet.push(match &entry.record {
+            LedgerRecord::FileClosed { file, .. } if index.file(file).map_err(failed)?.is_none() => {
+                summary_of(shared, file)?
+            }
+            _ => None,
+        });
+    }
     index
         .change(|index| {
-            for (position, entry) in feed.iter().filter(|(position, _)| *position > end) {
-                index.apply(*position, entry, &mut |path| summary_of(shared, path))?;
+            for ((position, entry), summary) in entries.iter().zip(&unmet) {
+                index.apply(*position, entry, summary.as_ref())?;
             }
-            Ok(())
+            index.rebuilt()
         })
         .map_err(failed)?;
-    index.rebuilt();
     drop(index);
-    for live in shared.live.all() {
-        if live.table.read().summary.is_some() {
-            shared.live.remove(&live.path);
-        }
-    }
+    forget_live(shared, &entries);
     Ok(files)
 }
 
 /// The summaries of a day's recordings: the catalogue's word, else the trailer's, else the file's own.
-fn summaries_of_day(shared: &Shared, channel: varde_ids::ChannelId, folder: &str) -> io::Result<Vec<Summary>> {
+fn summaries_of_day(
+    shared: &Shared,
+    channel: varde_ids::ChannelId,
+    folder: &str,
+) -> io::Result<Vec<Summary>> {
     let known: HashMap<_, _> = catalogue::summaries(&*shared.disk, folder)?
         .into_iter()
         .map(|summary| (summary.identity.path(), summary))
         .collect();
     let mut found = BTreeMap::new();
     for path in catalogue::recordings(&*shared.disk, channel, folder)? {
-        if let Some(live) = shared.live.get(&path) {
-            if let Some(summary) = live.table.read().summary.as_deref() {
-                found.insert(path, summary.clone());
-            }
+        let opening = path.epoch >= shared.first_epoch;
+        if opening || shared.live.get(&path).is_some() {
+            // It comes with its record.
             continue;
         }
         let summary = match known.get(&path) {
             Some(summary) => Some(summary.clone()),
             None => match summary_of(shared, &path) {
-                Some(summary) => Some(summary),
-                None => {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     recover::recover(shared, &path)?;
-                    summary_of(shared, &path)
+                    // It comes with its record too.
+                    None
                 }
+                other => other?,
             },
         };
         if let Some(summary) = summary {

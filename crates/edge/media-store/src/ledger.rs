@@ -204,8 +204,11 @@ pub(crate) fn log_numbers(disk: &dyn Disk) -> io::Result<Vec<u32>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut numbers: Vec<_> =
-        entries.iter().filter(|entry| !entry.is_folder).filter_map(|entry| ledger_number(&entry.name)).collect();
+    let mut numbers: Vec<_> = entries
+        .iter()
+        .filter(|entry| !entry.is_folder)
+        .filter_map(|entry| ledger_number(&entry.name))
+        .collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
@@ -239,7 +242,9 @@ pub(crate) fn entries_from(disk: &dyn Disk, from: Position) -> io::Result<Vec<(P
         let log = read_whole(disk, &ledger_path(number), LOG_BYTES_READ_MAX)?;
         let at = if number == from.log { from.byte as usize } else { 0 };
         let (entries, _) = read_entries(&log, at);
-        all.extend(entries.into_iter().map(|(byte, entry)| (Position { log: number, byte: byte as u64 }, entry)));
+        all.extend(
+            entries.into_iter().map(|(byte, entry)| (Position { log: number, byte: byte as u64 }, entry)),
+        );
     }
     Ok(all)
 }

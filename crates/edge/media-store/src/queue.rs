@@ -174,7 +174,9 @@ impl Queue {
             Job::Fragment(slot, _) if slot.spec.priority < priority => Some(slot),
             _ => None,
         });
-        let Some(victim) = waiting.min_by_key(|slot| slot.spec.priority).map(Arc::clone) else { return false };
+        let Some(victim) = waiting.min_by_key(|slot| slot.spec.priority).map(Arc::clone) else {
+            return false;
+        };
         let mut first = None;
         inner.jobs.retain(|job| match job {
             Job::Fragment(slot, fragment) if Arc::ptr_eq(slot, &victim) => {

@@ -114,7 +114,8 @@ pub(crate) fn plan(
     let more_files = rows.len() >= PLAN_FILES_MAX as usize;
     let mut sources: Vec<_> = rows.into_iter().filter(|file| file.end > start).map(Source::Closed).collect();
     for live in live_files {
-        let indexed = sources.iter().any(|source| matches!(source, Source::Closed(file) if file.path() == live.path));
+        let indexed =
+            sources.iter().any(|source| matches!(source, Source::Closed(file) if file.path() == live.path));
         let touches = live.identity.start < end && live.table.read().end > start;
         if touches && !indexed {
             sources.push(Source::Live(live));

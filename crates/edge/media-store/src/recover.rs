@@ -90,7 +90,8 @@ fn ensure_catalogued(
 
 /// Files in the newest folders of each channel that no record speaks of: a power cut may have lost the record of a
 /// file that was just created.
-pub(crate) fn recover_strays(shared: &Shared) -> io::Result<()> {
+/// `first_epoch` is the first of this run: its own files are no strays.
+pub(crate) fn recover_strays(shared: &Shared, first_epoch: u32) -> io::Result<()> {
     let disk: &dyn Disk = &*shared.disk;
     for channel in crate::catalogue::channels(disk)? {
         let mut days = crate::catalogue::days(disk, channel)?;
@@ -99,7 +100,7 @@ pub(crate) fn recover_strays(shared: &Shared) -> io::Result<()> {
             let known = crate::catalogue::summaries(disk, folder)?;
             for path in crate::catalogue::recordings(disk, channel, folder)? {
                 let catalogued = known.iter().any(|summary| summary.identity.path() == path);
-                if !catalogued && shared.live.get(&path).is_none() {
+                if path.epoch < first_epoch && !catalogued && shared.live.get(&path).is_none() {
                     recover(shared, &path)?;
                 }
             }

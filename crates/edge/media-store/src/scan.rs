@@ -76,7 +76,11 @@ pub(crate) fn read_init(file: &dyn DiskFile) -> io::Result<Option<(FileIdentity,
 }
 
 /// The fragment at `offset`; `None` where no whole one begins there.
-pub(crate) fn fragment_at(file: &dyn DiskFile, offset: u64, length: u64) -> io::Result<Option<FoundFragment>> {
+pub(crate) fn fragment_at(
+    file: &dyn DiskFile,
+    offset: u64,
+    length: u64,
+) -> io::Result<Option<FoundFragment>> {
     if offset.checked_add(16).is_none_or(|end| end > length) {
         return Ok(None);
     }
@@ -144,7 +148,8 @@ pub(crate) fn scan(file: &dyn DiskFile, doubt: Doubt) -> io::Result<Option<Scann
     }
     // Each fragment says how far the stream was durable when it was made: up to there nothing is doubted.
     let durable = found.iter().map(|(_, record)| record.durable).max().unwrap_or(0);
-    let mut durable_part_damaged = found.last().is_some_and(|(_, last)| last.sequence.saturating_add(1) < durable);
+    let mut durable_part_damaged =
+        found.last().is_some_and(|(_, last)| last.sequence.saturating_add(1) < durable);
     if doubt == Doubt::NotDurable {
         let first_doubted = found.partition_point(|(_, record)| record.sequence < durable);
         for index in first_doubted..found.len() {
@@ -155,9 +160,9 @@ pub(crate) fn scan(file: &dyn DiskFile, doubt: Doubt) -> io::Result<Option<Scann
         }
     }
     durable_part_damaged &= !found.is_empty();
-    let (end_ticks, bytes) = found.last().map_or((0, init_bytes), |(row, _)| {
-        (row.start_ticks + u64::from(row.duration_ticks), row.end())
-    });
+    let (end_ticks, bytes) = found
+        .last()
+        .map_or((0, init_bytes), |(row, _)| (row.start_ticks + u64::from(row.duration_ticks), row.end()));
     Ok(Some(Scanned {
         end: identity.utc(end_ticks),
         rows: found.iter().map(|(row, _)| *row).collect(),
@@ -180,7 +185,9 @@ fn media_is_whole(file: &dyn DiskFile, row: &Row, record: &FragmentRecord) -> io
     let media = read_exact(file, row.offset + u64::from(row.head_bytes), bytes as usize)?;
     if record.seal.is_some() {
         // Ciphertext holds no run of zeroes.
-        return Ok(!media.chunks(512).any(|sector| sector.len() >= 16 && sector.iter().all(|byte| *byte == 0)));
+        return Ok(!media
+            .chunks(512)
+            .any(|sector| sector.len() >= 16 && sector.iter().all(|byte| *byte == 0)));
     }
     Ok(Digest(Sha256::digest(&media).into()) == record.payload)
 }

@@ -53,6 +53,8 @@ pub(crate) struct RetentionRules {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: StoreOptions,
+    /// The first epoch of this run: what is older was recorded by an earlier one.
+    pub(crate) first_epoch: u32,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) ambient: Arc<dyn Ambient>,
     pub(crate) sink: Arc<dyn EventSink>,
@@ -120,6 +122,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             wake: Default::default(),
             options,
+            first_epoch: epoch,
             disk,
             ambient,
             sink,

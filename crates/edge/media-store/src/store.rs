@@ -38,8 +38,6 @@ const OUTBOX_BODY_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct Store {
     shared: Arc<Shared>,
-    /// The first epoch of this run: what is older was recorded by an earlier one.
-    first_epoch: u32,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -74,7 +72,8 @@ impl Store {
         let epoch = ledger.state().epoch.checked_add(1).ok_or_else(|| io::Error::other("epochs ran out"))?;
         begin_run(&mut ledger, &options, &watch, epoch);
         let index = Index::open(&options.index_folder, options.storage)?;
-        let shared = Arc::new(Shared::new(Parts { options, disk, ambient, sink, ledger, watch, epoch, index }));
+        let shared =
+            Arc::new(Shared::new(Parts { options, disk, ambient, sink, ledger, watch, epoch, index }));
         if shared.watch.lock().is_unsure() {
             tracing::warn!("the clock is earlier than it can be; recording goes on and is dated anew later");
         }
@@ -82,7 +81,7 @@ impl Store {
         // What recovery sealed is durable and in the index before anybody asks.
         flush::flush(&shared);
         keeper::replay(&shared)?;
-        let store = Self { shared, first_epoch: epoch, threads: Mutex::default() };
+        let store = Self { shared, threads: Mutex::default() };
         store.start_threads()?;
         Ok(store)
     }
@@ -96,7 +95,7 @@ impl Store {
         let mut threads = self.threads.lock();
         threads.push(spawn("store-writer", Box::new(move || writer.run()))?);
         threads.push(spawn("store-flush", Box::new(move || flush::run(&flusher)))?);
-        threads.push(spawn("store-keeper", Box::new(move || keeper::run(&keeping)))?);
+        threads.push(spawn("store-keeper", Box::new(move || keeper::run(&keeping, keeping.first_epoch)))?);
         Ok(())
     }
 
@@ -115,7 +114,7 @@ impl Store {
             let state = ledger.state();
             let Some(tail) = state.streams.get(&spec.stream).copied() else { return };
             let explained = state.open_gaps.iter().any(|gap| gap.stream == spec.stream);
-            if explained || tail.epoch >= self.first_epoch {
+            if explained || tail.epoch >= self.shared.first_epoch {
                 return;
             }
             let gap = GapRecord {
@@ -256,7 +255,10 @@ impl Store {
         let mut ledger = self.shared.ledger.lock();
         let too_long = serde_json::to_vec(&body).map_or(true, |text| text.len() > OUTBOX_BODY_MAX);
         if too_long || ledger.state().outbox.len() >= OUTBOX_MAX {
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "the outbox is full or the event too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "the outbox is full or the event too long",
+            ));
         }
         ledger.append(now, LedgerRecord::OutboxEvent { event, body })
     }

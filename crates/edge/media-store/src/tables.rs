@@ -49,7 +49,9 @@ impl TableCache {
         let table = Arc::new(load(disk, path)?);
         let mut inner = self.0.lock();
         if inner.tables.len() >= TABLES_MAX {
-            if let Some(oldest) = inner.tables.iter().min_by_key(|(_, (used, _))| *used).map(|(path, _)| *path) {
+            if let Some(oldest) =
+                inner.tables.iter().min_by_key(|(_, (used, _))| *used).map(|(path, _)| *path)
+            {
                 inner.tables.remove(&oldest);
             }
         }

@@ -51,13 +51,23 @@ pub enum Problem {
     /// Bytes that belong to nothing.
     Stray,
     /// A fragment can't be read or differs from its row in the trailer.
-    Fragment { sequence: u64 },
+    Fragment {
+        sequence: u64,
+    },
     /// A fragment breaks the chain.
-    Chain { sequence: u64, problem: ChainProblem },
+    Chain {
+        sequence: u64,
+        problem: ChainProblem,
+    },
     /// Fragments are missing, and no record says that they were deleted.
-    Missing { from: u64, until: u64 },
+    Missing {
+        from: u64,
+        until: u64,
+    },
     /// What was signed as the newest fragment is not there, or is another one.
-    Head { sequence: u64 },
+    Head {
+        sequence: u64,
+    },
     /// The media is encrypted and can't be compared without the key.
     NoKey,
     Unreadable(String),
@@ -198,7 +208,8 @@ impl Verifier<'_> {
             }
             if frames.is_torn() {
                 let at = frames.whole_bytes();
-                let sound_behind = (at + 1..log.len()).any(|at| Frames::starting_at(&log, at).next().is_some());
+                let sound_behind =
+                    (at + 1..log.len()).any(|at| Frames::starting_at(&log, at).next().is_some());
                 let problem = if sound_behind { Problem::LedgerDamaged } else { Problem::LedgerTorn };
                 self.find(&place, Some(at as u64), problem);
             }
@@ -333,7 +344,9 @@ impl Verifier<'_> {
     fn trailer_box(&mut self, place: &str, file: &dyn DiskFile, at: u64, length: u64) -> io::Result<()> {
         let head = read_exact(file, at, 24)?;
         let size = u64::from(u32::from_be_bytes(head[..4].try_into().expect("four bytes")));
-        if head[4..8] != *b"uuid" || head[8..] != varde_footage::TRAILER_BOX || at.checked_add(size) != Some(length)
+        if head[4..8] != *b"uuid"
+            || head[8..] != varde_footage::TRAILER_BOX
+            || at.checked_add(size) != Some(length)
         {
             self.find(place, Some(at), Problem::Trailer);
         }

@@ -32,8 +32,10 @@ const FILE_DURATION_HARD: Duration = Duration::from_secs(32 * 60);
 const FILE_BYTES_HARD: u64 = FILE_BYTES_MAX + (256 << 20);
 /// Units further apart than this left a gap, though nobody announced one.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// Fragments may overlap by so much without being pushed apart: estimates of a last unit's duration.
+/// How often room is made for one fragment before it is given up.
 const ROOM_TRIES: u32 = 3;
+/// A group of pictures that is longer is cut by a change of the clock.
+const GROUP_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct OpenFile {
@@ -42,7 +44,8 @@ pub(crate) struct OpenFile {
     format: Arc<Format>,
     key: Option<Arc<LessSafeKey>>,
     opened: Mono,
-    }
+    clock: Clock,
+}
 
 /// One stream, as the writer sees it.
 #[derive(Debug)]
@@ -177,10 +180,7 @@ impl Writer {
                 let at = self.shared.ambient.mono();
                 track.slot.dropping.store(true, Ordering::Release);
                 self.shared.enter_for(&error);
-                self.gap(
-                    &mut track,
-                    GapNotice { cause: GapCause::DiskError, parameters: Map::new(), at },
-                );
+                self.gap(&mut track, GapNotice { cause: GapCause::DiskError, parameters: Map::new(), at });
             }
             self.tracks.insert(stream, track);
         }
@@ -207,7 +207,7 @@ impl Writer {
 
     /// Writes one fragment, into a new file if need be, and gives its sequence.
     fn write(&mut self, track: &mut Track, fragment: &Fragment) -> io::Result<u64> {
-        let clock = *self.shared.clock.read();
+        let clock = self.clock_for(track, fragment);
         let start = clock.mapping.utc(fragment.start());
         if let Some(reason) = roll_reason(track, fragment, clock, start) {
             close::close(&self.shared, track, reason);
@@ -218,6 +218,18 @@ impl Writer {
         }
         self.end_gap(track, start);
         self.append(track, fragment, clock)
+    }
+
+    /// The clock that dates a fragment. A group of pictures that began before the clock was changed ends in its own
+    /// epoch, so that every file begins with an entry point.
+    fn clock_for(&self, track: &mut Track, fragment: &Fragment) -> Clock {
+        let now = *self.shared.clock.read();
+        let Some(open) = &mut track.open else { return now };
+        if open.clock.epoch == now.epoch {
+            open.clock = now;
+        }
+        let mid_group = fragment.key_frame.is_none();
+        if mid_group && fragment.start().since(now.mapping.mono) < GROUP_MAX { open.clock } else { now }
     }
 
     /// Records why nothing stands between the stream's last file and the one that begins now.
@@ -237,7 +249,13 @@ impl Writer {
         self.begin_gap(track, cause, Map::new(), tail.end);
     }
 
-    fn open_file(&mut self, track: &mut Track, fragment: &Fragment, clock: Clock, start: Utc) -> io::Result<()> {
+    fn open_file(
+        &mut self,
+        track: &mut Track,
+        fragment: &Fragment,
+        clock: Clock,
+        start: Utc,
+    ) -> io::Result<()> {
         let shared = &self.shared;
         let spec = &track.slot.spec;
         // Estimates of a last unit's duration may reach into the present: files of one epoch do not overlap.
@@ -320,6 +338,7 @@ impl Writer {
             format: Arc::clone(&fragment.format),
             key,
             opened: fragment.start(),
+            clock,
         });
         Ok(())
     }

@@ -159,10 +159,8 @@ impl Viewer {
                     Event::IceConnectionStateChange(IceConnectionState::Disconnected) | Event::Closed => {
                         return false;
                     }
-                    Event::KeyframeRequest(request) => {
-                        if !self.pleas.contains(&request.mid) {
-                            self.pleas.push(request.mid);
-                        }
+                    Event::KeyframeRequest(request) if !self.pleas.contains(&request.mid) => {
+                        self.pleas.push(request.mid);
                     }
                     _ => {}
                 },

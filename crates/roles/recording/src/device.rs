@@ -56,7 +56,11 @@ struct Routes {
 }
 
 impl DeviceOutlet {
-    pub fn new(spec: DeviceSpec, streams: HashMap<StreamId, Arc<Stream>>, events: Arc<EventLog>) -> Arc<Self> {
+    pub fn new(
+        spec: DeviceSpec,
+        streams: HashMap<StreamId, Arc<Stream>>,
+        events: Arc<EventLog>,
+    ) -> Arc<Self> {
         Arc::new(Self { events, routes: RwLock::new(Routes { spec, streams }) })
     }
 
@@ -112,7 +116,10 @@ impl Outlet for DeviceOutlet {
                 continue;
             }
             let severity = match state.state {
-                CameraState::Online | CameraState::Connecting | CameraState::Disabled | CameraState::Retired => "info",
+                CameraState::Online
+                | CameraState::Connecting
+                | CameraState::Disabled
+                | CameraState::Retired => "info",
                 _ => "warning",
             };
             let mut occurrence = Occurrence::pulse(EventType::CameraState, now, severity)

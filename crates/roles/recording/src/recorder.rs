@@ -129,7 +129,8 @@ impl Recorder {
         let wanted: HashSet<HardwareId> = config.hardware.iter().map(|hardware| hardware.id).collect();
         let gone: Vec<Device> = {
             let mut state = self.state.write();
-            let ids: Vec<HardwareId> = state.devices.keys().filter(|id| !wanted.contains(id)).copied().collect();
+            let ids: Vec<HardwareId> =
+                state.devices.keys().filter(|id| !wanted.contains(id)).copied().collect();
             ids.into_iter().filter_map(|id| state.devices.remove(&id)).collect()
         };
         for device in gone {
@@ -202,7 +203,11 @@ impl Recorder {
     }
 
     /// The device's streams: those that exist already, and new ones.
-    fn streams_of(&self, config: &RecorderConfig, hardware: &HardwareConfig) -> HashMap<StreamId, Arc<Stream>> {
+    fn streams_of(
+        &self,
+        config: &RecorderConfig,
+        hardware: &HardwareConfig,
+    ) -> HashMap<StreamId, Arc<Stream>> {
         let limits = RingLimits {
             pre_buffer: Duration::from_secs(u64::from(config.pre_buffer_seconds)),
             ..RingLimits::default()
@@ -297,7 +302,11 @@ impl Recorder {
 }
 
 /// The state of the channel's recorded stream, else of its first.
-fn channel_status(state: &State, hardware: &HardwareConfig, channel: &ChannelConfig) -> Option<ChannelStatus> {
+fn channel_status(
+    state: &State,
+    hardware: &HardwareConfig,
+    channel: &ChannelConfig,
+) -> Option<ChannelStatus> {
     let streams: Vec<&Arc<Stream>> =
         channel.streams.iter().filter_map(|stream| state.streams.get(&stream.id)).collect();
     let leading = streams.iter().find(|stream| stream.is_recorded()).or(streams.first())?;

@@ -14,8 +14,8 @@ use parking_lot::RwLock;
 use varde_api::codes::{EventType, StorageState};
 use varde_api_internal::config::{ChannelConfig, HardwareConfig, RecorderConfig, StorageConfig};
 use varde_api_internal::recorder::{Plan, StorageStatus, Timeline};
-use varde_ids::{ChannelId, StorageId, StreamId, WriterId};
 use varde_footage::FilePath;
+use varde_ids::{ChannelId, StorageId, StreamId, WriterId};
 use varde_media_store::{
     EventSink, Lease, MasterKey, ReadError, Store, StoreEvent, StoreOptions, TrackSpec, TrackWriter,
 };
@@ -67,7 +67,8 @@ impl Storages {
     pub fn open_folder(options: &Options, writer: WriterId, events: Arc<EventLog>) -> std::io::Result<Self> {
         let key = SigningKey::from_bytes(&key_file(&options.folder.join("signing.key"))?);
         // What a verification trusts: to be kept somewhere else as well.
-        let public: String = key.verifying_key().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let public: String =
+            key.verifying_key().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         fs::write(options.folder.join("signing.pub"), public + "\n")?;
         Ok(Self {
             folder: options.folder.clone(),
@@ -231,7 +232,13 @@ impl Storages {
     }
 
     /// The timeline of a channel over all storages.
-    pub fn timeline(&self, channel: ChannelId, start: Utc, end: Utc, limit: u32) -> Result<Timeline, ReadError> {
+    pub fn timeline(
+        &self,
+        channel: ChannelId,
+        start: Utc,
+        end: Utc,
+        limit: u32,
+    ) -> Result<Timeline, ReadError> {
         let mut whole = Timeline::default();
         for store in self.stores() {
             let part = store.timeline(channel, start, end, limit)?;
@@ -298,7 +305,8 @@ impl Storages {
     pub fn status(&self) -> Vec<StorageStatus> {
         let (open, missing) = {
             let state = self.state.read();
-            let missing: Vec<StorageConfig> = state.missing.values().map(|(config, _)| config.clone()).collect();
+            let missing: Vec<StorageConfig> =
+                state.missing.values().map(|(config, _)| config.clone()).collect();
             (state.order.iter().filter_map(|id| state.open.get(id).cloned()).collect::<Vec<_>>(), missing)
         };
         let mut status: Vec<StorageStatus> = open.iter().map(|store| store.status()).collect();
@@ -321,7 +329,8 @@ impl Storages {
     /// Makes everything durable and ends the storages' threads.
     pub async fn close(&self) {
         let stores: Vec<Arc<Store>> = self.state.write().open.drain().map(|(_, store)| store).collect();
-        let closed = tokio::task::spawn_blocking(move || stores.iter().for_each(|store| store.shut_down())).await;
+        let closed =
+            tokio::task::spawn_blocking(move || stores.iter().for_each(|store| store.shut_down())).await;
         if let Err(error) = closed {
             tracing::error!(%error, "the storages could not be closed in order");
         }

@@ -81,7 +81,9 @@ impl Stream {
         if let Some(format) = &inner.format {
             track.format(Arc::clone(format));
         }
-        if let Some(cause) = inner.view.state.gap_cause().filter(|_| inner.view.state != CameraState::Connecting) {
+        if let Some(cause) =
+            inner.view.state.gap_cause().filter(|_| inner.view.state != CameraState::Connecting)
+        {
             track.gap(cause, inner.view.parameters.clone(), varde_ambient::mono_now());
         }
         inner.track = Some(track);

@@ -6,6 +6,7 @@
  */
 import type { Id } from "../../data/api";
 import type { Micros } from "../../data/time";
+import { Sound } from "./audio";
 import { CameraPlayback } from "./camera";
 import { advance, nextSpeed, shuttle } from "./clock";
 import type { Footage } from "./footage";
@@ -15,6 +16,8 @@ export interface EngineSnapshot {
   speed: number;
   /** Waiting for a camera, for longer than the eye forgives. */
   stalled: boolean;
+  /** The camera that is heard, at real speed. */
+  audible: Id | null;
   /** What the engine did by itself, for a note on the page. */
   note: { kind: "jumped"; from: Micros; to: Micros } | { kind: "end" } | null;
 }
@@ -33,7 +36,7 @@ const REST_MS = 140;
 export class PlaybackEngine {
   readonly cameras = new Map<Id, CameraPlayback>();
   at: Micros;
-  private current: EngineSnapshot = { playing: false, speed: 1, stalled: false, note: null };
+  private current: EngineSnapshot = { playing: false, speed: 1, stalled: false, audible: null, note: null };
   private listeners = new Set<() => void>();
   private timeListeners = new Set<(at: Micros) => void>();
   private frame = 0;
@@ -42,10 +45,11 @@ export class PlaybackEngine {
   private noteTimer: ReturnType<typeof setTimeout> | undefined;
   private restTimer: ReturnType<typeof setTimeout> | undefined;
   private stepping: Promise<void> = Promise.resolve();
+  private sound: Sound | undefined;
 
   constructor(
     at: Micros,
-    private readonly footageOf: (camera: Id) => Footage,
+    private readonly footageOf: (camera: Id, track: "video" | "audio") => Footage,
     private readonly now: () => Micros,
   ) {
     this.at = at;
@@ -71,7 +75,7 @@ export class PlaybackEngine {
     }
     for (const id of ids) {
       if (this.cameras.has(id)) continue;
-      const camera = new CameraPlayback(id, this.footageOf(id), this.now);
+      const camera = new CameraPlayback(id, this.footageOf(id, "video"), this.now);
       this.cameras.set(id, camera);
       if (this.current.playing) camera.play(this.at, this.current.speed);
       else void camera.seek(this.at);
@@ -83,6 +87,7 @@ export class PlaybackEngine {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.noteTimer);
     clearTimeout(this.restTimer);
+    this.sound?.stop();
     this.setCameras([]);
     this.change({ playing: false });
   }
@@ -91,6 +96,7 @@ export class PlaybackEngine {
     clearTimeout(this.restTimer);
     this.change({ playing: true, speed });
     for (const camera of this.cameras.values()) camera.play(this.at, speed);
+    this.playSound();
     this.lastTick = performance.now();
     this.stalledSince = 0;
     cancelAnimationFrame(this.frame);
@@ -100,6 +106,7 @@ export class PlaybackEngine {
   pause(): void {
     if (!this.current.playing) return;
     cancelAnimationFrame(this.frame);
+    this.sound?.stop();
     this.change({ playing: false, stalled: false });
     this.seekCameras();
   }
@@ -134,6 +141,7 @@ export class PlaybackEngine {
   scrub(at: Micros): void {
     if (this.current.playing) {
       cancelAnimationFrame(this.frame);
+      this.sound?.stop();
       this.change({ playing: false, stalled: false });
     }
     this.setTime(Math.min(at, this.now()));
@@ -156,6 +164,19 @@ export class PlaybackEngine {
     return this.stepping;
   }
 
+  /** Chooses the one camera that is heard; `null` is silence. */
+  setAudible(camera: Id | null): void {
+    this.sound?.stop();
+    this.sound = camera === null ? undefined : new Sound(this.footageOf(camera, "audio"));
+    this.change({ audible: camera });
+    if (this.current.playing) this.playSound();
+  }
+
+  private playSound(): void {
+    if (this.current.speed === 1) this.sound?.play(this.at);
+    else this.sound?.stop();
+  }
+
   private seekCameras(): void {
     for (const camera of this.cameras.values()) void camera.seek(this.at);
   }
@@ -176,6 +197,7 @@ export class PlaybackEngine {
     const { at, stalled } = advance(this.at, elapsed, speed, ready, this.now() - EDGE);
     if (at !== this.at) this.setTime(at);
     for (const camera of cameras) camera.show(at);
+    if (speed === 1) this.sound?.follow(at);
     this.tellStall(stalled, now);
     if (cameras.length > 0 && cameras.every((camera) => camera.inGap(at))) this.jump(cameras);
   };

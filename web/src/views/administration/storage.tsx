@@ -3,7 +3,8 @@ import { NumberInput, Skeleton } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { Empty } from "../../components/empty";
 import { ProblemNotice, toast, toastProblem } from "../../components/problem";
-import type { Storage } from "../../data/api";
+import type { Camera, Storage, StorageCamera } from "../../data/api";
+import { useCameras } from "../../data/camera";
 import { useStorageActions, useStorages } from "../../data/storage";
 import { parseTime, serverClock } from "../../data/time";
 import { t, tCode } from "../../i18n";
@@ -43,7 +44,8 @@ function Card({ storage }: { storage: Storage }) {
   const other = Math.max(0, capacity - storage.used_bytes - storage.free_bytes);
   const percent = (bytes: number) => `${(bytes / capacity) * 100}%`;
   const oldest = parseTime(storage.oldest);
-  const cameras = [...storage.cameras].sort((a, b) => b.used_bytes - a.used_bytes);
+  const list = useCameras();
+  const cameras = foldSound(storage.cameras, list.data ?? []).sort((a, b) => b.used_bytes - a.used_bytes);
   return (
     <section className={styles.storage} aria-label={storage.name}>
       <div className={styles.storageHead}>
@@ -139,6 +141,28 @@ function Card({ storage }: { storage: Storage }) {
       </div>
     </section>
   );
+}
+
+/** A microphone is a channel of its own; people look for its bytes at the camera. */
+export function foldSound(
+  rows: StorageCamera[],
+  cameras: Pick<Camera, "id" | "microphone">[],
+): StorageCamera[] {
+  const owners = new Map(cameras.map((camera) => [camera.microphone, camera.id]));
+  const folded = new Map<string, StorageCamera>();
+  for (const row of rows) {
+    const camera = owners.get(row.camera) ?? row.camera;
+    const known = folded.get(camera);
+    if (!known) folded.set(camera, { ...row, camera });
+    else {
+      known.used_bytes += row.used_bytes;
+      known.bytes_per_day = (known.bytes_per_day ?? 0) + (row.bytes_per_day ?? 0);
+      // Times of one server compare as text.
+      if (row.oldest && (!known.oldest || row.oldest < known.oldest)) known.oldest = row.oldest;
+      if (row.newest && (!known.newest || row.newest > known.newest)) known.newest = row.newest;
+    }
+  }
+  return [...folded.values()];
 }
 
 function Retention({ storage }: { storage: Storage }) {

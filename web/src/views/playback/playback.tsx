@@ -296,7 +296,8 @@ function Room({ chosen }: { chosen: Id[] }) {
             name={names.get(id) ?? ""}
             index={index}
             hidden={!shown.includes(id)}
-            stalled={snapshot.stalled}
+            hasSound={cameras.data?.find((camera) => camera.id === id)?.microphone != null}
+            audible={snapshot.audible === id}
             causeAt={causeAt}
             zone={zone.timeZone}
             onEnlarge={() => setBig(big === id ? null : id)}

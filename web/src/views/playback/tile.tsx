@@ -23,7 +23,9 @@ interface Props {
   name: string;
   index: number;
   hidden: boolean;
-  stalled: boolean;
+  /** Whether the camera records sound, and whether it is the one that is heard. */
+  hasSound: boolean;
+  audible: boolean;
   zone: string | undefined;
   causeAt: (camera: Id) => GapSpan | undefined;
   onEnlarge: () => void;
@@ -136,6 +138,19 @@ export function PlaybackTile(props: Props) {
         <span className={tileStyles.number}>{index + 1}</span>
         <span className={tileStyles.name}>{name}</span>
         <span className={tileStyles.grow} />
+        {props.hasSound && (
+          <ActionIcon
+            size={28}
+            c="white"
+            variant="transparent"
+            aria-label={props.audible ? t("live.mute") : t("live.unmute")}
+            aria-pressed={props.audible}
+            onClick={() => engine.setAudible(props.audible ? null : camera)}
+            onDoubleClick={(event) => event.stopPropagation()}
+          >
+            <Icon name={props.audible ? "sound" : "mute"} size={18} />
+          </ActionIcon>
+        )}
         <Menu position="top-end" width={210}>
           <Menu.Target>
             <ActionIcon

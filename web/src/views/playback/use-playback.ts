@@ -17,9 +17,9 @@ export function usePlayback(cameras: Id[], asked: string | null) {
     () =>
       new PlaybackEngine(
         parseTime(asked) ?? serverClock.now() - BEFORE_NOW,
-        (camera) =>
+        (camera, track) =>
           new Footage(
-            (start, end, signal) => plan_get(camera, start, end, "video", signal),
+            (start, end, signal) => plan_get(camera, start, end, track, signal),
             (at, forward, signal) => footage_find(camera, at, forward, signal),
             () => serverClock.now(),
           ),

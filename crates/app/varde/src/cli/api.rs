@@ -46,15 +46,22 @@ impl Api {
         let server = kept.servers.get(&base).cloned().unwrap_or_default();
         let token = connection.token.clone().or(Some(server.token.clone()).filter(|token| !token.is_empty()));
         if token.is_none() {
-            return Err(Failure::NotPermitted(format!("not signed in at {base}; use varde login {base} --user NAME")));
+            return Err(Failure::NotPermitted(format!(
+                "not signed in at {base}; use varde login {base} --user NAME"
+            )));
         }
         let ca = connection.ca.clone().or(server.ca.clone());
-        Self::new(&Server { token: String::new(), ca, insecure: connection.insecure || server.insecure }, base, token)
+        Self::new(
+            &Server { token: String::new(), ca, insecure: connection.insecure || server.insecure },
+            base,
+            token,
+        )
     }
 
     /// A connection without a token yet.
     pub fn anonymous(url: &str, connection: &Connection) -> Result<Self, Failure> {
-        let server = Server { token: String::new(), ca: connection.ca.clone(), insecure: connection.insecure };
+        let server =
+            Server { token: String::new(), ca: connection.ca.clone(), insecure: connection.insecure };
         Self::new(&server, base(url)?, None)
     }
 
@@ -64,9 +71,11 @@ impl Api {
             .redirect(reqwest::redirect::Policy::none())
             .danger_accept_invalid_certs(server.insecure);
         if let Some(path) = &server.ca {
-            let pem = std::fs::read(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
-            let certificate = reqwest::Certificate::from_pem(&pem)
-                .map_err(|error| Failure::Failed(format!("{} holds no certificate: {error}", path.display())))?;
+            let pem = std::fs::read(path)
+                .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+            let certificate = reqwest::Certificate::from_pem(&pem).map_err(|error| {
+                Failure::Failed(format!("{} holds no certificate: {error}", path.display()))
+            })?;
             builder = builder.add_root_certificate(certificate);
         }
         let client = builder.build().map_err(|error| Failure::Failed(error.to_string()))?;

@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::Failure;
 use super::api::{Api, Connection};
 use super::login::read_password;
-use super::Failure;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -116,8 +116,12 @@ pub async fn find(api: &Api, wanted: &str) -> Result<Value, Failure> {
         cameras.into_iter().filter(|camera| text(camera, "id") == wanted || text(camera, "name") == wanted);
     match (matching.next(), matching.next()) {
         (Some(camera), None) => Ok(camera),
-        (Some(_), Some(_)) => Err(Failure::Failed(format!("several cameras are named {wanted:?}; use the id"))),
-        (None, _) => Err(Failure::Failed(format!("no camera has the id or name {wanted:?}; see varde camera list"))),
+        (Some(_), Some(_)) => {
+            Err(Failure::Failed(format!("several cameras are named {wanted:?}; use the id")))
+        }
+        (None, _) => {
+            Err(Failure::Failed(format!("no camera has the id or name {wanted:?}; see varde camera list")))
+        }
     }
 }
 
@@ -126,7 +130,12 @@ pub fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 fn print_table(cameras: &[Value]) {
-    let width = cameras.iter().map(|camera| printable(text(camera, "name")).chars().count()).max().unwrap_or(0).max(4);
+    let width = cameras
+        .iter()
+        .map(|camera| printable(text(camera, "name")).chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(4);
     println!("{:width$}  {:14}  {:9}  ID", "NAME", "STATE", "RECORDING");
     for camera in cameras {
         let recording = if camera["recording"] == true { "yes" } else { "no" };

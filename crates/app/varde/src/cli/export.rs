@@ -9,9 +9,9 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use varde_units::Utc;
 
+use super::Failure;
 use super::api::{Api, Connection};
 use super::camera;
-use super::Failure;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -64,8 +64,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")
                 .expect("the template is well formed"),
         ),
-        None => ProgressBar::new_spinner()
-            .with_style(ProgressStyle::with_template("{spinner} {bytes}").expect("the template is well formed")),
+        None => ProgressBar::new_spinner().with_style(
+            ProgressStyle::with_template("{spinner} {bytes}").expect("the template is well formed"),
+        ),
     };
     let mut pieces = answer.bytes_stream();
     let mut bytes = 0_u64;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::Failure;
 use super::api::{Api, Connection};
 use super::credentials::{Credentials, Server};
-use super::Failure;
 
 #[derive(Debug, Args)]
 pub struct SetUp {
@@ -52,7 +52,8 @@ pub struct Login {
 pub async fn set_up(arguments: SetUp) -> Result<(), Failure> {
     let api = Api::anonymous(&arguments.server, &arguments.connection)?;
     let password = read_password(arguments.password_stdin, "New password: ")?;
-    api.post("/setup", &json!({ "code": arguments.code, "user": arguments.user, "password": password })).await?;
+    api.post("/setup", &json!({ "code": arguments.code, "user": arguments.user, "password": password }))
+        .await?;
     finish(api, &arguments.user, &password, None, arguments.json, &arguments.connection).await
 }
 

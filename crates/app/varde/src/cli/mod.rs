@@ -11,7 +11,6 @@ mod virtual_cameras;
 
 use clap::{Parser, Subcommand};
 
-
 pub use failure::Failure;
 
 use crate::serve;

@@ -67,12 +67,18 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-fn verify(storage: &Path, keys: &[PathBuf], master_key: Option<PathBuf>, as_json: bool) -> Result<(), Failure> {
+fn verify(
+    storage: &Path,
+    keys: &[PathBuf],
+    master_key: Option<PathBuf>,
+    as_json: bool,
+) -> Result<(), Failure> {
     let trusted: Vec<VerifyingKey> = keys.iter().map(|path| public_key(path)).collect::<Result<_, _>>()?;
     let bar = bytes_bar();
-    let report =
-        varde_media_store::verify(storage, &trusted, read_master_key(master_key)?, &mut |bytes| bar.set_position(bytes))
-            .map_err(|error| named(storage, &error))?;
+    let report = varde_media_store::verify(storage, &trusted, read_master_key(master_key)?, &mut |bytes| {
+        bar.set_position(bytes)
+    })
+    .map_err(|error| named(storage, &error))?;
     bar.finish_and_clear();
     if as_json {
         let findings: Vec<_> = report
@@ -146,7 +152,12 @@ fn usage(storage: &Path, as_json: bool) -> Result<(), Failure> {
     for (channel, usage) in channels {
         let time = |time: Option<varde_units::Utc>| time.map(|time| time.to_string()).unwrap_or_default();
         let size = ByteSize(usage.bytes).to_string();
-        println!("{channel}  {size:>10}  {:>8}  {:27}  {}", usage.files, time(usage.oldest), time(usage.newest));
+        println!(
+            "{channel}  {size:>10}  {:>8}  {:27}  {}",
+            usage.files,
+            time(usage.oldest),
+            time(usage.newest)
+        );
     }
     Ok(())
 }
@@ -154,7 +165,9 @@ fn usage(storage: &Path, as_json: bool) -> Result<(), Failure> {
 fn cat(storage: &Path, file: &str, master_key: Option<PathBuf>) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     if out.is_terminal() {
-        return Err(Failure::Failed("a recording is no text for a terminal; send it to a file: > recording.mp4".into()));
+        return Err(Failure::Failed(
+            "a recording is no text for a terminal; send it to a file: > recording.mp4".into(),
+        ));
     }
     varde_media_store::maintenance::cat(storage, file, read_master_key(master_key)?, &mut out, &mut |_| {})
         .map_err(|error| named(storage, &error))?;
@@ -177,7 +190,8 @@ fn public_key(path: &Path) -> Result<VerifyingKey, Failure> {
 fn read_master_key(path: Option<PathBuf>) -> Result<Option<MasterKey>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let bytes = fs::read(&path).map_err(|error| named(&path, &error))?;
-    let key = bytes.try_into().map_err(|_| Failure::Failed(format!("{} holds no master key", path.display())))?;
+    let key =
+        bytes.try_into().map_err(|_| Failure::Failed(format!("{} holds no master key", path.display())))?;
     Ok(Some(MasterKey(key)))
 }
 

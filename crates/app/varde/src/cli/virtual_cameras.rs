@@ -114,8 +114,22 @@ impl Arguments {
 
 /// Names for a demo: places that a viewer knows at a glance.
 const PLACES: [&str; 16] = [
-    "Front door", "Car park", "Reception", "Loading dock", "Corridor", "Stairs", "Bicycle stand", "Courtyard",
-    "Side gate", "Workshop", "Canteen", "Warehouse", "Roof", "Till 1", "Till 2", "Back door",
+    "Front door",
+    "Car park",
+    "Reception",
+    "Loading dock",
+    "Corridor",
+    "Stairs",
+    "Bicycle stand",
+    "Courtyard",
+    "Side gate",
+    "Workshop",
+    "Canteen",
+    "Warehouse",
+    "Roof",
+    "Till 1",
+    "Till 2",
+    "Back door",
 ];
 
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {

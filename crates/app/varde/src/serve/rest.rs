@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tracing::warn;
 use utoipa::openapi::OpenApi;
 use varde_database::Database;
+use varde_events::Events;
 use varde_gateway::{Gateway, GatewayOptions, Limits, Vision, web_client};
 use varde_http::{
     HostNames, Listener, MetricsSource, Routes, Server, ServerOptions, Site, SiteOptions, TlsMode, document,
@@ -34,7 +35,8 @@ pub fn run(options: &Options, folders: &Folders, again: bool) -> Result<(), Fail
 
 async fn serve(options: &Options, folders: &Folders, again: bool) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let database = Database::open(&folders.management.join("varde.db")).await.map_err(|error| failed(&error))?;
+    let database =
+        Database::open(&folders.management.join("varde.db")).await.map_err(|error| failed(&error))?;
     let recorder = Arc::new(RecorderClient::new(&folders.recorder_socket));
     let (publisher, subscriber) = varde_bus::bus();
     let limits = Limits::default();
@@ -47,7 +49,7 @@ async fn serve(options: &Options, folders: &Folders, again: bool) -> Result<(), 
             .await
             .map_err(|error| failed(&error))?
     };
-    drop(subscriber);
+    let events = Events::start(database.clone(), recorder.clone()).await.map_err(|error| failed(&error))?;
     let gateway = Gateway::start(GatewayOptions {
         recorder,
         directory: management.clone(),
@@ -59,7 +61,7 @@ async fn serve(options: &Options, folders: &Folders, again: bool) -> Result<(), 
     .await
     .map_err(|error| failed(&error))?;
 
-    let routes = public_routes(&management, &gateway);
+    let routes = public_routes(&management, &events, &gateway);
     let document = document(openapi_parts(), routes.table());
     let metrics: Vec<Arc<dyn MetricsSource>> = vec![management.clone()];
     let routes = routes.merge(openapi_routes(&document)).merge(metrics_routes(metrics));
@@ -81,10 +83,14 @@ async fn serve(options: &Options, folders: &Folders, again: bool) -> Result<(), 
         let (management, stopped) = (management.clone(), stopped.clone());
         tokio::spawn(async move { management.run(stopped).await })
     };
+    let collecting = {
+        let stopped = stopped.clone();
+        tokio::spawn(async move { events.run(subscriber, stopped).await })
+    };
     let serving = tokio::spawn(server.serve(site.into_router(), stopped));
     told_to_stop().await;
     let _ = stop.send(true);
-    for task in [serving, managing] {
+    for task in [serving, managing, collecting] {
         if let Err(error) = task.await {
             warn!(%error, "a task ended in a panic");
         }
@@ -95,11 +101,15 @@ async fn serve(options: &Options, folders: &Folders, again: bool) -> Result<(), 
 
 /// Says where the server answers, and the code that its first administrator needs.
 fn announce(options: &Options, server: &Server, management: &Management, again: bool) {
-    if again {
-        return;
-    }
     let url = server.urls().first().cloned().unwrap_or_default();
     let code = management.setup_code();
+    if again {
+        // Programs read one line; a person needs the new code, for the old one went with the process that made it.
+        if let Some(code) = code.filter(|_| !options.json) {
+            println!("The code for the first start is now {code}");
+        }
+        return;
+    }
     if options.json {
         println!("{}", json!({ "url": url, "setup_code": code }));
         return;
@@ -129,8 +139,10 @@ fn webrtc(listen: IpAddr) -> Option<varde_webrtc::Server> {
         .ok()
 }
 
-fn public_routes(management: &Arc<Management>, gateway: &Gateway) -> Routes {
-    varde_management::routes(management.clone()).merge(gateway.routes())
+fn public_routes(management: &Arc<Management>, events: &Arc<Events>, gateway: &Gateway) -> Routes {
+    varde_management::routes(management.clone())
+        .merge(varde_events::routes(events.clone()))
+        .merge(gateway.routes())
 }
 
 /// The OpenAPI document as a server with default options serves it.
@@ -140,12 +152,12 @@ pub async fn openapi_text() -> Result<String, Failure> {
     std::fs::create_dir_all(&folder)?;
     let database = Database::open(&folder.join("varde.db")).await.map_err(|error| failed(&error))?;
     let recorder = Arc::new(RecorderClient::new(folder.join("none.sock")));
-    let (publisher, subscriber) = varde_bus::bus();
+    let (publisher, _subscriber) = varde_bus::bus();
     let wanted = ManagementOptions::new(folder.join("keys"), folder.join("storage"));
     let management = Management::start(wanted, database.clone(), recorder.clone(), publisher)
         .await
         .map_err(|error| failed(&error))?;
-    drop(subscriber);
+    let events = Events::start(database.clone(), recorder.clone()).await.map_err(|error| failed(&error))?;
     let gateway = Gateway::start(GatewayOptions {
         recorder,
         directory: management.clone(),
@@ -156,7 +168,7 @@ pub async fn openapi_text() -> Result<String, Failure> {
     })
     .await
     .map_err(|error| failed(&error))?;
-    let routes = public_routes(&management, &gateway);
+    let routes = public_routes(&management, &events, &gateway);
     let text = document(openapi_parts(), routes.table()).to_pretty_json().map_err(|error| failed(&error))?;
     database.close().await;
     let _ = std::fs::remove_dir_all(&folder);
@@ -164,5 +176,5 @@ pub async fn openapi_text() -> Result<String, Failure> {
 }
 
 fn openapi_parts() -> Vec<OpenApi> {
-    vec![varde_management::openapi()]
+    vec![varde_management::openapi(), varde_events::openapi(), varde_gateway::openapi()]
 }

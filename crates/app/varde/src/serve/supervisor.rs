@@ -89,7 +89,10 @@ impl Guard {
     /// The first start of the roles that serve people, ended by itself with an error of its own: a port in use, a
     /// folder without rights. Trying again would only hide the message.
     fn is_hopeless(&self, status: ExitStatus, started: Instant) -> bool {
-        self.role == Role::Rest && self.starts == 1 && status.code() == Some(1) && started.elapsed() < PAUSE_LONGEST
+        self.role == Role::Rest
+            && self.starts == 1
+            && status.code() == Some(1)
+            && started.elapsed() < PAUSE_LONGEST
     }
 
     fn start(&mut self) -> Result<Child, Failure> {

@@ -51,9 +51,12 @@ async fn nothing_before_durable_until_is_lost_when_the_recorder_is_killed() {
             })
             .await;
         let timeline = stack.api.timeline(&camera).await;
-        let covered = timeline["recordings"].as_array().unwrap().iter().map(span).any(|(start, end)| {
-            start < before && end.plus(Duration::from_millis(1)) >= before
-        });
+        let covered = timeline["recordings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(span)
+            .any(|(start, end)| start < before && end.plus(Duration::from_millis(1)) >= before);
         assert!(covered, "{before} was durable: {timeline}");
     }
     let timeline = stack.api.timeline(&camera).await;
@@ -98,7 +101,12 @@ async fn each_fault_of_a_camera_leaves_a_gap_that_says_why() {
     for ((camera, (fault, causes)), begun) in cameras.iter().zip(FAULTS).zip(begun) {
         // The next fragment closes the gap.
         let path = format!("/cameras/{camera}");
-        stack.api.until(&path, "records again", |camera| durable_until(camera).is_some_and(|it| it > begun.plus(Duration::from_secs(20)))).await;
+        stack
+            .api
+            .until(&path, "records again", |camera| {
+                durable_until(camera).is_some_and(|it| it > begun.plus(Duration::from_secs(20)))
+            })
+            .await;
         let timeline = stack.api.timeline(camera).await;
         let gaps = timeline["gaps"].as_array().unwrap();
         assert!(!gaps.is_empty(), "{fault}: {timeline}");

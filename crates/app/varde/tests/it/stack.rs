@@ -76,7 +76,8 @@ pub fn signal(process: u32, name: &str) {
 
 /// The direct children of a process, with their command lines.
 pub fn children(process: u32) -> Vec<(u32, String)> {
-    let list = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    let list =
+        std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
     list.split_whitespace()
         .filter_map(|id| id.parse().ok())
         .map(|id: u32| {
@@ -100,7 +101,17 @@ impl Stack {
         let folder = tempfile::tempdir().unwrap();
         let count = cameras.to_string();
         let farm = Program::start(
-            &["virtual-cameras", "--count", &count, "--rtsp-port", "0", "--control-port", "0", "--counter", "--json"],
+            &[
+                "virtual-cameras",
+                "--count",
+                &count,
+                "--rtsp-port",
+                "0",
+                "--control-port",
+                "0",
+                "--counter",
+                "--json",
+            ],
             folder.path(),
             "cameras.log",
         );
@@ -109,11 +120,17 @@ impl Stack {
         let code = server.says["setup_code"].as_str().expect("a fresh server prints its code").to_owned();
         let mut api = Api { client: reqwest::Client::new(), url, token: String::new() };
         let password = "a long password for tests";
-        api.call(Method::POST, "/setup", Some(json!({ "code": code, "user": "admin", "password": password })))
+        api.call(
+            Method::POST,
+            "/setup",
+            Some(json!({ "code": code, "user": "admin", "password": password })),
+        )
+        .await
+        .unwrap();
+        let answer = api
+            .call(Method::POST, "/tokens", Some(json!({ "user": "admin", "password": password })))
             .await
             .unwrap();
-        let answer =
-            api.call(Method::POST, "/tokens", Some(json!({ "user": "admin", "password": password }))).await.unwrap();
         api.token = answer["token"].as_str().unwrap().to_owned();
         Self { folder, cameras: farm, server, api }
     }
@@ -161,8 +178,14 @@ impl Stack {
     /// Tells virtual camera `number` to misbehave.
     pub async fn control(&self, path: &str, body: Value) -> Value {
         let control = self.cameras.says["control"].as_str().unwrap();
-        let answer =
-            self.api.client.post(format!("{control}{path}")).json(&body).send().await.expect("the control endpoint answers");
+        let answer = self
+            .api
+            .client
+            .post(format!("{control}{path}"))
+            .json(&body)
+            .send()
+            .await
+            .expect("the control endpoint answers");
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
         assert!(status.is_success(), "{path}: {status} {text}");
@@ -173,7 +196,16 @@ impl Stack {
 fn serve(folder: &Path) -> Program {
     let data = folder.join("data");
     Program::start(
-        &["serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8", "--json", "--data", data.to_str().unwrap()],
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--allow-network",
+            "127.0.0.0/8",
+            "--json",
+            "--data",
+            data.to_str().unwrap(),
+        ],
         folder,
         "server.log",
     )

@@ -310,7 +310,9 @@ impl FaultDisk {
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.state.lock();
         let files = state.live.names.iter().filter_map(|(path, node)| match node {
-            Node::File(inode) => Some((path.clone(), state.live.files.get(inode).cloned().unwrap_or_default())),
+            Node::File(inode) => {
+                Some((path.clone(), state.live.files.get(inode).cloned().unwrap_or_default()))
+            }
             Node::Folder => None,
         });
         files.collect()
@@ -423,7 +425,9 @@ impl Disk for FaultDisk {
     fn sync_all(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         if let Err(error) = state.check(Operation::SyncAll) {
-            state.pending.retain(|change| !matches!(change, Pending::Write { .. } | Pending::Truncate { .. }));
+            state
+                .pending
+                .retain(|change| !matches!(change, Pending::Write { .. } | Pending::Truncate { .. }));
             return Err(error);
         }
         state.make_durable(|_| true);

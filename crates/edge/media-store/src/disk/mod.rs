@@ -76,7 +76,10 @@ pub(crate) fn read_whole(disk: &dyn Disk, path: &str, limit: u64) -> io::Result<
     let file = disk.open(path, false)?;
     let length = file.length()?;
     if length > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{path} is longer than {limit} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{path} is longer than {limit} bytes"),
+        ));
     }
     read_exact(&*file, 0, length as usize)
 }

@@ -15,7 +15,7 @@ pub(super) const ALL_GAPS: &str =
 const TABLES: &str = "
 CREATE TABLE meta (
     version INTEGER NOT NULL, storage BLOB NOT NULL, sum INTEGER NOT NULL,
-    ledger_log INTEGER NOT NULL, ledger_byte INTEGER NOT NULL
+    ledger_log INTEGER NOT NULL, ledger_byte INTEGER NOT NULL, whole INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE file (
     stream BLOB NOT NULL, start INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
@@ -50,13 +50,14 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 pub(super) fn create(connection: &Connection, storage: StorageId) -> rusqlite::Result<()> {
     connection.execute_batch(TABLES)?;
-    connection.execute("INSERT INTO meta VALUES (?, ?, 0, 0, 0)", params![VERSION, storage.as_bytes()])?;
+    connection.execute("INSERT INTO meta VALUES (?, ?, 0, 0, 0, 0)", params![VERSION, storage.as_bytes()])?;
     Ok(())
 }
 
-/// Whether the tables are exactly ours, of this version and of this storage.
+/// Whether the tables are exactly ours, of this version and of this storage, and whole.
 pub(super) fn is_current(connection: &Connection, storage: StorageId) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
+    let mut statement =
+        connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
     let found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let mut expected: Vec<_> =
         TABLES.split(';').map(str::trim).filter(|table| !table.is_empty()).map(str::to_owned).collect();
@@ -64,7 +65,7 @@ pub(super) fn is_current(connection: &Connection, storage: StorageId) -> rusqlit
     if found != expected {
         return Ok(false);
     }
-    let mut statement = connection.prepare("SELECT version, storage FROM meta")?;
+    let mut statement = connection.prepare("SELECT version, storage FROM meta WHERE whole = 1")?;
     let rows: Vec<(i64, Vec<u8>)> =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
     Ok(matches!(rows.as_slice(), [(VERSION, found)] if found == storage.as_bytes()))

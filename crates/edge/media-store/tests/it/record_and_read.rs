@@ -28,7 +28,10 @@ fn what_is_written_is_read_while_it_is_written_and_after() {
     drop(store);
     let store = bench.open(&disk);
     assert_eq!(pictures(&store, 1), (0..100).collect::<Vec<_>>());
-    assert_eq!(store.timeline(channel(1), far_past(), far_future(), 100).unwrap().recordings, timeline.recordings);
+    assert_eq!(
+        store.timeline(channel(1), far_past(), far_future(), 100).unwrap().recordings,
+        timeline.recordings
+    );
 }
 
 #[test]
@@ -45,7 +48,9 @@ fn a_plan_begins_at_the_entry_point_before_the_range() {
     assert!(fragments[0].entry_point);
     assert_eq!(fragments[0].start_ticks, 3 * 90_000);
     let last = fragments.last().unwrap();
-    assert!(last.start_ticks < 90_000 * 52 / 10 && last.start_ticks + last.duration_ticks >= 90_000 * 52 / 10);
+    assert!(
+        last.start_ticks < 90_000 * 52 / 10 && last.start_ticks + last.duration_ticks >= 90_000 * 52 / 10
+    );
     let plan = store.plan(stream(1), at(0.0), at(9.9), true, 4).unwrap();
     assert_eq!(plan.files[0].fragments.len(), 4);
     assert!(plan.files[0].fragments.iter().all(|fragment| fragment.entry_point));

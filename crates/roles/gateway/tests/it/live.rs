@@ -19,10 +19,10 @@ use crate::probe;
 use crate::recorder::Memory;
 use crate::site::{CAMERA, MAIN, OTHER, SOUND, SUB, Server, server};
 
-type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+pub(crate) type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
 
 /// Sends a clip live, four times as fast as it is, until the test ends.
-fn play(memory: &Memory, stream: varde_ids::StreamId, clip: Clip) {
+pub(crate) fn play(memory: &Memory, stream: varde_ids::StreamId, clip: Clip) {
     let sender = memory.feed(stream);
     let units = looped(&clip, Duration::from_secs(600));
     let began = mono_now();
@@ -47,7 +47,7 @@ fn play(memory: &Memory, stream: varde_ids::StreamId, clip: Clip) {
     });
 }
 
-async fn connect(server: &Server, who: &str, path: &str) -> Result<Socket, StatusCode> {
+pub(crate) async fn connect(server: &Server, who: &str, path: &str) -> Result<Socket, StatusCode> {
     let address = server.listen().await;
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut request = format!("ws://{address}/api/v1{path}").into_client_request().unwrap();
@@ -61,14 +61,14 @@ async fn connect(server: &Server, who: &str, path: &str) -> Result<Socket, Statu
 
 /// What a client of the socket collects.
 #[derive(Default)]
-struct Seen {
-    texts: Vec<serde_json::Value>,
-    tracks: [Vec<u8>; 2],
-    fragments: [usize; 2],
-    closed: Option<String>,
+pub(crate) struct Seen {
+    pub(crate) texts: Vec<serde_json::Value>,
+    pub(crate) tracks: [Vec<u8>; 2],
+    pub(crate) fragments: [usize; 2],
+    pub(crate) closed: Option<String>,
 }
 
-async fn collect(socket: &mut Socket, enough: impl Fn(&Seen) -> bool) -> Seen {
+pub(crate) async fn collect(socket: &mut Socket, enough: impl Fn(&Seen) -> bool) -> Seen {
     let mut seen = Seen::default();
     let reading = async {
         while !enough(&seen) {
@@ -100,7 +100,7 @@ async fn collect(socket: &mut Socket, enough: impl Fn(&Seen) -> bool) -> Seen {
     seen
 }
 
-fn live(query: &str) -> String {
+pub(crate) fn live(query: &str) -> String {
     format!("/cameras/{CAMERA}/live/ws{query}")
 }
 

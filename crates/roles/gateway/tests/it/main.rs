@@ -7,6 +7,7 @@ mod live;
 mod playback;
 mod recorder;
 mod site;
+mod vision;
 
 use std::process::Command;
 use std::time::Duration;

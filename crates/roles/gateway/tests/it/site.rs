@@ -13,13 +13,12 @@ use http::{HeaderMap, Request, StatusCode};
 use tower::ServiceExt;
 use varde_access::{Bounds, CameraScope, Footage, Purpose, Role, Subject};
 use varde_api::camera::StreamPurpose;
-use varde_gateway::{Gateway, GatewayOptions, Limits};
+use varde_gateway::{Gateway, GatewayOptions, Limits, Vision};
 use varde_http::{
     Authenticate, CameraDirectory, CameraEntry, Credential, Identity, Presented, Problem, Site, SiteOptions,
     StreamEntry,
 };
 use varde_ids::{ChannelId, StreamId, TokenId, UserId};
-use varde_units::Utc;
 
 use crate::recorder::Memory;
 
@@ -101,20 +100,29 @@ pub(crate) struct Server {
 
 pub(crate) async fn server() -> Server {
     let folder = tempfile::tempdir().unwrap();
-    server_in(folder, Arc::default()).await
+    server_in(folder, Arc::default(), None).await
 }
 
-pub(crate) async fn server_in(folder: tempfile::TempDir, recorder: Arc<Memory>) -> Server {
+/// With a worker.
+pub(crate) async fn server_with(vision: Arc<dyn Vision>) -> Server {
+    server_in(tempfile::tempdir().unwrap(), Arc::default(), Some(vision)).await
+}
+
+pub(crate) async fn server_in(
+    folder: tempfile::TempDir,
+    recorder: Arc<Memory>,
+    vision: Option<Arc<dyn Vision>>,
+) -> Server {
     let addresses = vec!["127.0.0.1".parse().unwrap()];
     let webrtc =
         varde_webrtc::Server::start(varde_webrtc::Settings { addresses, ..Default::default() }).unwrap();
     let gateway = Gateway::start(GatewayOptions {
         recorder: recorder.clone(),
         directory: Arc::new(Directory),
-        vision: None,
+        vision,
         webrtc: Some(webrtc),
         exports_folder: folder.path().join("exports"),
-        limits: Limits { exports_per_user_max: 3, ..Limits::default() },
+        limits: Limits { exports_per_user_max: 3, transcode_streams_max: 1, ..Limits::default() },
     })
     .await
     .unwrap();
@@ -186,9 +194,4 @@ impl Server {
 pub(crate) fn range(from: i64, to: i64) -> String {
     let at = |millis: i64| crate::start().offset_micros(millis * 1_000);
     format!("start={}&end={}", at(from), at(to))
-}
-
-#[allow(dead_code, reason = "names an instant in failures")]
-pub(crate) fn name(at: Utc) -> String {
-    at.to_string()
 }

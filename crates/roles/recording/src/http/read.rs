@@ -37,7 +37,9 @@ pub async fn timeline(
     Query(query): Query<TimelineQuery>,
 ) -> Result<Json<Timeline>, Refusal> {
     let limit = query.limit.unwrap_or(ENTRIES_MAX).min(ENTRIES_MAX);
-    blocking(move || recorder.storages().timeline(query.channel, query.start, query.end, limit)).await.map(Json)
+    blocking(move || recorder.storages().timeline(query.channel, query.start, query.end, limit))
+        .await
+        .map(Json)
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,7 +58,9 @@ pub async fn plan(
 ) -> Result<Json<Plan>, Refusal> {
     let limit = query.limit.unwrap_or(ENTRIES_MAX).min(ENTRIES_MAX);
     let only = query.entry_points_only;
-    blocking(move || recorder.storages().plan(query.stream, query.start, query.end, only, limit)).await.map(Json)
+    blocking(move || recorder.storages().plan(query.stream, query.start, query.end, only, limit))
+        .await
+        .map(Json)
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 use varde_api_internal::config::{
-    ChannelConfig, ChannelKind, HardwareConfig, RecorderConfig, SignedConfig, StorageConfig, StreamConfig, StreamRole,
+    ChannelConfig, ChannelKind, HardwareConfig, RecorderConfig, SignedConfig, StorageConfig, StreamConfig,
+    StreamRole,
 };
 use varde_driver::Driver;
 use varde_driver_rtsp::RtspDriver;
@@ -39,10 +40,8 @@ fn channel(number: u8, kind: ChannelKind, url: String) -> ChannelConfig {
 
 /// One camera with its microphone.
 fn config(folder: &std::path::Path, revision: u64, url: String, record: bool) -> SignedConfig {
-    let mut channels = vec![
-        channel(1, ChannelKind::Camera, url.clone()),
-        channel(2, ChannelKind::Microphone, url),
-    ];
+    let mut channels =
+        vec![channel(1, ChannelKind::Camera, url.clone()), channel(2, ChannelKind::Microphone, url)];
     channels.iter_mut().for_each(|channel| channel.record = record);
     let config = RecorderConfig {
         installation: InstallationId::from_bytes([7; 16]),
@@ -103,7 +102,8 @@ fn durable(recorder: &Recorder) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn picture_and_sound_are_recorded_stopped_and_found_again_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let options = varde_virtual_cameras::Options { count: 1, rtsp_port: 0, control_port: 0, ..Default::default() };
+    let options =
+        varde_virtual_cameras::Options { count: 1, rtsp_port: 0, control_port: 0, ..Default::default() };
     let cameras = VirtualCameras::start(options).await.unwrap();
     let url = cameras.url("/camera/1/main");
     let recorder = start(folder.path()).await;
@@ -120,7 +120,10 @@ async fn picture_and_sound_are_recorded_stopped_and_found_again_after_a_restart(
     let apart = heard.recordings[0].start.signed_micros_since(timeline.recordings[0].start).abs();
     assert!(apart < 1_500_000, "sound begins {apart} µs from the picture");
 
-    let plan = recorder.storages().plan(StreamId::from_bytes([1; 16]), everything.0, everything.1, false, 1000).unwrap();
+    let plan = recorder
+        .storages()
+        .plan(StreamId::from_bytes([1; 16]), everything.0, everything.1, false, 1000)
+        .unwrap();
     let file = &plan.files[0];
     assert!(file.fragments[0].entry_point);
     let opened = recorder.storages().open_file(file.storage, &file.file).unwrap();
@@ -135,7 +138,11 @@ async fn picture_and_sound_are_recorded_stopped_and_found_again_after_a_restart(
     let again = start(folder.path()).await;
     let timeline = again.storages().timeline(video, everything.0, everything.1, 100).unwrap();
     assert_eq!(timeline.recordings.len(), 1, "{timeline:?}");
-    assert_eq!(timeline.gaps.iter().map(|gap| gap.cause.as_str()).collect::<Vec<_>>(), ["disabled"], "{timeline:?}");
+    assert_eq!(
+        timeline.gaps.iter().map(|gap| gap.cause.as_str()).collect::<Vec<_>>(),
+        ["disabled"],
+        "{timeline:?}"
+    );
     again.configure(config(folder.path(), 3, url, true)).await.unwrap();
     until("records again", || durable(&again)).await;
     again.stop().await;
