@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::{packages, process, web};
+use crate::process;
 
 /// How long all cameras may take until they record, on a slow machine.
 const RECORDING_WITHIN: Duration = Duration::from_secs(180);
@@ -71,7 +71,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         None => (std::env::temp_dir().join(format!("varde-demo-{}", std::process::id())), true),
     };
     let binaries = process::root().join("target/release");
-    let farm = Farm::start(&binaries, options.cameras, &["--counter"])?;
+    let farm = Farm::start(&binaries, options.cameras, &[])?;
     let stack = Stack::start(
         farm,
         &StackOptions { binaries, port: options.port, data: data.clone(), sub_streams: true },

@@ -23,6 +23,7 @@ cargo xtask <chore>
               --data DIR    data folder (default: a fresh one in the temporary folder)
               --keep        keep the data folder at the end
               --json        print one line of JSON as soon as all cameras record
+  build     install what is missing, build the web client and the release binaries (target/release)
   test      install what is missing and run everything: checks, Rust tests, web tests, end to end in Chromium
   bench     measure recording against FFmpeg and the floor; append to docs/figures.md
               --streams N   how many (default 16)
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     }
     let result = match chore.as_str() {
         "demo" => demo::Options::parse(&rest).and_then(|options| demo::run(&options)),
+        "build" => no_options(&rest).and_then(|()| build()),
         "test" => no_options(&rest).and_then(|()| test::run()),
         "bench" => bench::Options::parse(&rest).and_then(|options| bench::run(&options)),
         "check" => no_options(&rest).and_then(|()| check::run()),
@@ -60,6 +62,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The web client, and the release binaries that carry it.
+fn build() -> Result<(), String> {
+    packages::for_build()?;
+    web::build()?;
+    process::run(process::cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "-p",
+        "varde",
+        "-p",
+        "varde-vision",
+    ]))
 }
 
 fn no_options(rest: &[String]) -> Result<(), String> {

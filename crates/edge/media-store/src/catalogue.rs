@@ -44,6 +44,18 @@ pub(crate) fn recordings(disk: &dyn Disk, channel: ChannelId, folder: &str) -> i
     Ok(paths.collect())
 }
 
+/// The highest epoch that any recording's name has.
+pub(crate) fn newest_epoch(disk: &dyn Disk) -> io::Result<u32> {
+    let mut newest = 0;
+    for channel in channels(disk)? {
+        for folder in days(disk, channel)? {
+            let epochs = recordings(disk, channel, &folder)?.into_iter().map(|path| path.epoch);
+            newest = epochs.fold(newest, u32::max);
+        }
+    }
+    Ok(newest)
+}
+
 /// The summaries in a day's catalogue, up to its first torn frame; the last word on a file counts.
 pub(crate) fn summaries(disk: &dyn Disk, folder: &str) -> io::Result<Vec<Summary>> {
     let log = match read_whole(disk, &format!("{folder}/{CATALOGUE}"), CATALOGUE_BYTES_MAX) {

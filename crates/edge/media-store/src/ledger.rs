@@ -43,6 +43,8 @@ struct Log {
 pub(crate) struct Ledger {
     disk: Arc<dyn Disk>,
     state: LedgerState,
+    /// The newest log ended in damage: it may have said more.
+    is_torn: bool,
     log: Option<Log>,
     next_number: u32,
     /// Records written to the present log and not yet known to be durable.
@@ -58,11 +60,12 @@ impl Ledger {
     /// Reads what the logs come to. Creates no file yet: the first append begins a new log.
     pub(crate) fn open(disk: Arc<dyn Disk>) -> io::Result<Self> {
         let numbers = log_numbers(&*disk)?;
-        let state = read_state(&*disk, &numbers)?;
+        let (state, is_torn) = read_state(&*disk, &numbers)?;
         let next_number = numbers.last().map_or(0, |number| number + 1);
         Ok(Self {
             disk,
             state,
+            is_torn,
             log: None,
             next_number,
             undurable: VecDeque::new(),
@@ -70,6 +73,11 @@ impl Ledger {
             feed: Vec::new(),
             feed_lost: false,
         })
+    }
+
+    /// Whether records may have been lost that were written before.
+    pub(crate) fn may_have_lost(&self) -> bool {
+        self.is_torn || self.state.epoch == 0
     }
 
     pub(crate) fn state(&self) -> &LedgerState {
@@ -176,14 +184,6 @@ impl Ledger {
         let feed = std::mem::take(&mut self.feed);
         (!std::mem::take(&mut self.feed_lost)).then_some(feed)
     }
-
-    /// Where the next record would begin, if nothing waits.
-    pub(crate) fn position(&self) -> Position {
-        match &self.log {
-            Some(log) => Position { log: log.number, byte: log.length },
-            None => Position { log: self.next_number, byte: 0 },
-        }
-    }
 }
 
 impl Log {
@@ -214,11 +214,13 @@ pub(crate) fn log_numbers(disk: &dyn Disk) -> io::Result<Vec<u32>> {
 }
 
 /// Finds the newest log that begins with a state, and applies it and all later ones.
-fn read_state(disk: &dyn Disk, numbers: &[u32]) -> io::Result<LedgerState> {
+fn read_state(disk: &dyn Disk, numbers: &[u32]) -> io::Result<(LedgerState, bool)> {
     let mut logs = Vec::new();
+    let mut torn = false;
     for &number in numbers.iter().rev() {
         let log = read_whole(disk, &ledger_path(number), LOG_BYTES_READ_MAX)?;
-        let (entries, _) = read_entries(&log, 0);
+        let (entries, is_torn) = read_entries(&log, 0);
+        torn |= is_torn || entries.is_empty();
         let whole = matches!(entries.first(), Some((_, LedgerEntry { record: LedgerRecord::State(_), .. })));
         logs.push(entries);
         if whole {
@@ -229,7 +231,7 @@ fn read_state(disk: &dyn Disk, numbers: &[u32]) -> io::Result<LedgerState> {
     for (_, entry) in logs.into_iter().rev().flatten() {
         state.apply(&entry);
     }
-    Ok(state)
+    Ok((state, torn))
 }
 
 /// All records from a position on, with where each ends. Torn logs end early; later logs follow.

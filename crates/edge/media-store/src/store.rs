@@ -28,7 +28,7 @@ use crate::queue::{Job, Slot};
 use crate::shared::{Parts, Shared};
 use crate::track::TrackWriter;
 use crate::writer::Writer;
-use crate::{flush, keeper, read, recover, retain};
+use crate::{catalogue, flush, keeper, read, recover, retain};
 
 /// Most events that wait to be delivered, and the longest of them.
 const OUTBOX_MAX: usize = 4096;
@@ -69,7 +69,12 @@ impl Store {
         let mut ledger = Ledger::open(Arc::clone(&disk))?;
         let not_before = options.built.max(ledger.state().newest.unwrap_or(Utc::EPOCH));
         let watch = ClockWatch::new(ambient.mono(), ambient.utc(), not_before);
-        let epoch = ledger.state().epoch.checked_add(1).ok_or_else(|| io::Error::other("epochs ran out"))?;
+        let mut newest_epoch = ledger.state().epoch;
+        if ledger.may_have_lost() {
+            // Files of a lost epoch must not be taken for those of this run.
+            newest_epoch = newest_epoch.max(catalogue::newest_epoch(&*disk)?);
+        }
+        let epoch = newest_epoch.checked_add(1).ok_or_else(|| io::Error::other("epochs ran out"))?;
         begin_run(&mut ledger, &options, &watch, epoch);
         let index = Index::open(&options.index_folder, options.storage)?;
         let shared =

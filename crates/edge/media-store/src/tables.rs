@@ -48,12 +48,11 @@ impl TableCache {
         }
         let table = Arc::new(load(disk, path)?);
         let mut inner = self.0.lock();
-        if inner.tables.len() >= TABLES_MAX {
-            if let Some(oldest) =
+        if inner.tables.len() >= TABLES_MAX
+            && let Some(oldest) =
                 inner.tables.iter().min_by_key(|(_, (used, _))| *used).map(|(path, _)| *path)
-            {
-                inner.tables.remove(&oldest);
-            }
+        {
+            inner.tables.remove(&oldest);
         }
         let now = inner.clock;
         inner.tables.insert(*path, (now, Arc::clone(&table)));

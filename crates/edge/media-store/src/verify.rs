@@ -272,7 +272,7 @@ impl Verifier<'_> {
             other => other?,
         };
         let mut frames = Frames::new(&log);
-        while let Some(body) = frames.next() {
+        for body in frames.by_ref() {
             let signed = SignedSummary::decode(body).ok().map(|(signed, _)| signed);
             let summary = signed.as_ref().and_then(|signed| signed.summary().ok());
             match (signed, summary) {

@@ -37,13 +37,15 @@ fn session(bench: &mut Bench, disk: &FaultDisk) -> [Option<Utc>; 2] {
     cameras.map(|camera| camera.track.durable_until())
 }
 
+/// Whatever came before `durable` is there; what is there behind it has no copy and no swap. Bytes that no flush
+/// covered may be kept in any order by a power cut, so there may be a hole behind it.
 fn check_kept(store: &Store, durable: [Option<Utc>; 2], what: &str) {
     for (camera, durable) in [1, 2].into_iter().zip(durable) {
         let numbers = pictures(store, camera);
-        let expected: Vec<_> = (0..numbers.len() as u64).collect();
-        assert_eq!(numbers, expected, "{what}: camera {camera} has a hole, a copy or a swap");
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{what}: camera {camera}: {numbers:?}");
         let Some(durable) = durable else { continue };
-        let kept = Utc::from_micros(START).plus(FRAME * numbers.len() as u32);
+        let whole = numbers.iter().zip(0..).take_while(|(number, at)| *number == at).count();
+        let kept = Utc::from_micros(START).plus(FRAME * whole as u32);
         assert!(kept >= durable, "{what}: camera {camera} was durable until {durable}, has {kept}");
     }
 }
