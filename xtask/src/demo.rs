@@ -55,17 +55,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     let interrupted = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))
         .map_err(|error| format!("Ctrl-C can't be caught: {error}"))?;
-    packages::for_build()?;
-    web::build()?;
-    process::run(process::cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "varde",
-        "-p",
-        "varde-vision",
-    ]))?;
+    crate::build()?;
     let (data, fresh) = match &options.data {
         Some(folder) => (folder.clone(), false),
         None => (std::env::temp_dir().join(format!("varde-demo-{}", std::process::id())), true),
