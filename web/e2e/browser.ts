@@ -41,6 +41,7 @@ export async function newPage(
     ignoreHTTPSErrors: true,
     acceptDownloads: true,
   });
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   page.on("pageerror", (error) => pageErrors.push(error.message));
   page.on("console", (message) => {
@@ -85,7 +86,7 @@ export function colours(print: string): number {
 export async function eventually(
   what: string,
   probe: () => Promise<boolean>,
-  withinMs = 40_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const end = Date.now() + withinMs;
   while (Date.now() < end) {

@@ -73,6 +73,16 @@ async function open(at: number): Promise<void> {
   await page.goto(`${server.url}/playback?cameras=${cameras.join(",")}&t=${time}`);
 }
 
+/** Waits until every camera shows its picture of about `at`: before that, there may be no tiles at all. */
+async function pictures(at: number): Promise<void> {
+  await eventually("a picture of each camera", async () => {
+    const times = await shown();
+    return (
+      times.length === cameras.length && times.every((time) => time !== null && Math.abs(time - at) < FRAMES)
+    );
+  });
+}
+
 /** Within this of the asked instant lies the frame on screen, and cameras lie within it of each other. */
 const FRAMES: number = 400_000;
 
@@ -81,13 +91,7 @@ describe("playback", () => {
     for (const part of [0.2, 0.7, 0.4]) {
       const at = range.start + (range.end - range.start) * part;
       await open(at);
-      await eventually("a picture of each camera", async () => {
-        const times = await shown();
-        return (
-          times.length === cameras.length &&
-          times.every((time) => time !== null && Math.abs(time - at) < FRAMES)
-        );
-      });
+      await pictures(at);
       expect(colours(await fingerprint(page, CANVAS))).toBeGreaterThan(8);
     }
   });
@@ -101,7 +105,7 @@ describe("playback", () => {
   it("plays on and stays in step", async () => {
     const at = range.start + 500_000;
     await open(at);
-    await eventually("a picture", async () => (await shown()).every((time) => time !== null));
+    await pictures(at);
     await page.locator("h1").first().click();
     await page.keyboard.press("k");
     let furthest = 0;
@@ -120,7 +124,7 @@ describe("playback", () => {
   it("plays backwards", async () => {
     const at = range.start + (range.end - range.start) * 0.8;
     await open(at);
-    await eventually("a picture", async () => (await shown()).every((time) => time !== null));
+    await pictures(at);
     await page.locator("h1").first().click();
     await page.keyboard.press("j");
     await eventually("two seconds back", async () =>
@@ -132,19 +136,55 @@ describe("playback", () => {
   it("steps single frames there and back", async () => {
     const at = range.start + (range.end - range.start) * 0.5;
     await open(at);
-    await eventually("a picture", async () => (await shown()).every((time) => time !== null));
+    await pictures(at);
     await page.locator("h1").first().click();
-    const [before] = await shown();
-    await page.keyboard.press("ArrowRight");
-    await eventually("the next frame", async () => ((await shown())[0] ?? 0) > (before ?? 0));
+    const [start] = await shown();
+    // The pictures that this camera comes to show, in order.
+    await page.evaluate((query) => {
+      const canvas = document.querySelector<HTMLCanvasElement>(query);
+      const seen: (string | undefined)[] = [];
+      Object.assign(window, { seen });
+      new MutationObserver(() => {
+        if (canvas?.dataset.at !== seen.at(-1)) seen.push(canvas?.dataset.at);
+      }).observe(canvas!, { attributeFilter: ["data-at"] });
+    }, CANVAS);
+    const seen = async () =>
+      (await page.evaluate(() => (window as unknown as { seen: string[] }).seen)).map(Number);
+
+    // Faster than pictures load: each press is one frame all the same.
+    for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft", "ArrowLeft"])
+      await page.keyboard.press(key);
+    await eventually("six steps", async () => (await seen()).length >= 6);
+    const [one = 0, two = 0, three = 0, ...back] = await seen();
+    expect(back).toEqual([two, one, start]);
+    expect(one).toBeGreaterThan(start ?? 0);
+    expect(two).toBeGreaterThan(one);
+    expect(three).toBeGreaterThan(two);
+    expect(three - (start ?? 0)).toBeLessThan(FRAMES);
+    await pictures(start ?? 0);
+
+    // Backwards from the first picture after a seek, which lies a little before the sought instant.
     await page.keyboard.press("ArrowLeft");
-    await eventually("the same frame again", async () => (await shown())[0] === before);
+    await eventually("the frame before", async () => (await seen()).length === 7);
+    expect((await seen())[6]).toBeLessThan(start ?? 0);
+  });
+});
+
+describe("opening", () => {
+  it("begins inside the newest recording", async () => {
+    await page.goto(`${server.url}/playback?cameras=${cameras.join(",")}`);
+    await eventually("a picture of each camera", async () => {
+      const times = await shown();
+      return times.length === cameras.length && times.every((time) => time !== null && time > range.start);
+    });
   });
 });
 
 describe("export", () => {
   it("makes a file and downloads it", async () => {
-    await open(range.start + 3_000_000);
+    const at = range.start + 3_000_000;
+    await open(at);
+    await pictures(at);
     await page.locator("canvas[role=slider][data-recorded]").waitFor();
     await page.locator("h1").first().click();
     await page.keyboard.press("i");

@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{Farm, Stack, StackOptions};
 use crate::measure::{Guard, machine_cpu_ms, tree_anonymous_bytes, tree_cpu_ms};
-use crate::{packages, process};
+use crate::{figures, packages, process};
 
 /// Time for sessions to begin and buffers to fill before a window.
 const WARM_UP: Duration = Duration::from_secs(6);
-const FIGURES: &str = "docs/figures.md";
 
 #[derive(Debug)]
 pub struct Options {
@@ -96,7 +95,10 @@ pub fn run(options: &Options) -> Result<(), String> {
         report.push_str(&recording(options, arguments)?);
     }
     println!("{report}");
-    append(options, &report)
+    figures::append(&format!(
+        "Recording, {} windows of {} s each, alternating.\n{report}",
+        options.windows, options.seconds
+    ))
 }
 
 fn recording(options: &Options, delivery: &[&str]) -> Result<String, String> {
@@ -266,23 +268,4 @@ fn table(windows: &[(Peer, Window)]) -> String {
         );
     }
     text
-}
-
-/// Appends the report with date and commit.
-fn append(options: &Options, report: &str) -> Result<(), String> {
-    let commit = process::output(process::program("git").args(["rev-parse", "--short", "HEAD"]))?;
-    let changed = !process::output(process::program("git").args(["status", "--porcelain"]))?.is_empty();
-    let date = process::output(process::program("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?;
-    let path = process::root().join(FIGURES);
-    let mut text = fs::read_to_string(&path).unwrap_or_default();
-    let _ = writeln!(
-        text,
-        "\n## {} · {}{}\n\nRecording, {} windows of {} s each, alternating.\n{report}",
-        date.trim(),
-        commit.trim(),
-        if changed { " with uncommitted changes" } else { "" },
-        options.windows,
-        options.seconds,
-    );
-    fs::write(&path, text).map_err(|error| format!("{FIGURES}: {error}"))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -51,10 +51,12 @@ fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
 }
 
 pub fn run(options: &Options) -> Result<(), String> {
-    // Ctrl-C ends the children, which we wait for; we ourselves stay to clean up.
+    // We ourselves stay to end the children and to clean up.
     let interrupted = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))
-        .map_err(|error| format!("Ctrl-C can't be caught: {error}"))?;
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))
+            .map_err(|error| format!("Ctrl-C can't be caught: {error}"))?;
+    }
     crate::build()?;
     let (data, fresh) = match &options.data {
         Some(folder) => (folder.clone(), false),
@@ -82,8 +84,7 @@ pub fn run(options: &Options) -> Result<(), String> {
             data.display(),
         );
     }
-    // The children share our process group: Ctrl-C reaches them as well, and they end in order.
-    let ended = stack.wait();
+    let ended = stack.wait(&interrupted);
     if fresh && !options.keep {
         let _ = fs::remove_dir_all(&data);
     }
@@ -236,9 +237,19 @@ impl Stack {
         }
     }
 
-    /// Waits until the server ends.
-    fn wait(mut self) -> Result<(), String> {
-        let status = self.server.child.wait().map_err(|error| error.to_string())?;
+    /// Waits until the server ends, or ends it when we are told to.
+    fn wait(mut self, interrupted: &AtomicBool) -> Result<(), String> {
+        let status = loop {
+            if let Some(status) = self.server.child.try_wait().map_err(|error| error.to_string())? {
+                break status;
+            }
+            if interrupted.load(Ordering::Relaxed) {
+                // A terminal's Ctrl-C has reached the children as well; once more does no harm.
+                self.server.stop();
+            } else {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        };
         self.farm.running.stop();
         // 130: ended by Ctrl-C, as asked.
         if status.success() || status.code() == Some(130) || status.code().is_none() {

@@ -3,12 +3,14 @@
 mod bench;
 mod check;
 mod demo;
+mod figures;
 mod generate;
 mod layers;
 mod licences;
 mod measure;
 mod packages;
 mod process;
+mod soak;
 mod test;
 mod web;
 
@@ -30,6 +32,8 @@ cargo xtask <chore>
               --windows N   interleaved windows of each peer (default 5)
               --seconds N   length of a window (default 15)
               --data DIR    where recordings go (default: target/bench)
+  soak      what the tests sample, in full: kills, power cuts, flipped bits, fuzzing; append to docs/figures.md
+              --hours H     how long (default 8, which makes the full counts)
   check     format, lints, layers, licences and bans, web lint and types, generated files
   generate  write the files that are generated and checked in (apis/)
 ";
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         "build" => no_options(&rest).and_then(|()| build()),
         "test" => no_options(&rest).and_then(|()| test::run()),
         "bench" => bench::Options::parse(&rest).and_then(|options| bench::run(&options)),
+        "soak" => soak::Options::parse(&rest).and_then(|options| soak::run(&options)),
         "check" => no_options(&rest).and_then(|()| check::run()),
         "generate" => no_options(&rest).and_then(|()| generate::run()),
         "" | "help" | "--help" | "-h" => {

@@ -16,8 +16,9 @@ const BUILD: &[&str] = &[
     "libswresample-dev",
 ];
 
-/// What the tests take besides: outside players, a camera that is not ours, a browser.
+/// What the tests take besides: a clock that can be set, outside players, a camera that is not ours, a browser.
 const TEST: &[&str] = &[
+    "faketime",
     "ffmpeg",
     "chromium",
     "python3-gi",

@@ -35,7 +35,14 @@ fn end_to_end() -> Result<(), String> {
     let farm = Farm::start(&binaries, CAMERAS, &["--counter"])?;
     let stack =
         Stack::start(farm, &StackOptions { binaries, port: 0, data: data.clone(), sub_streams: true })?;
-    let result = web::end_to_end(&stack.url, &stack.user, &stack.password);
+    let Farm { user, password, cameras, .. } = &stack.farm;
+    let camera_url = cameras[0].sub.replacen("rtsp://", &format!("rtsp://{user}:{password}@"), 1);
+    let result = web::end_to_end(&web::EndToEnd {
+        url: &stack.url,
+        user: &stack.user,
+        password: &stack.password,
+        camera_url: &camera_url,
+    });
     drop(stack);
     if result.is_ok() {
         let _ = fs::remove_dir_all(&data);

@@ -41,13 +41,24 @@ pub fn build() -> Result<(), String> {
     process::run(npm().args(["run", "build"]))
 }
 
+/// What the end-to-end tests are told.
+#[derive(Debug)]
+pub struct EndToEnd<'a> {
+    pub url: &'a str,
+    pub user: &'a str,
+    pub password: &'a str,
+    /// Address of a camera with user and password, to be added in a test.
+    pub camera_url: &'a str,
+}
+
 /// The end-to-end tests in Chromium, against a running server.
-pub fn end_to_end(url: &str, user: &str, password: &str) -> Result<(), String> {
+pub fn end_to_end(told: &EndToEnd<'_>) -> Result<(), String> {
     process::run(
         npm()
             .args(["run", "e2e"])
-            .env("VARDE_URL", url)
-            .env("VARDE_USER", user)
-            .env("VARDE_PASSWORD", password),
+            .env("VARDE_URL", told.url)
+            .env("VARDE_USER", told.user)
+            .env("VARDE_PASSWORD", told.password)
+            .env("VARDE_CAMERA_URL", told.camera_url),
     )
 }

@@ -20,12 +20,20 @@ fn main() -> io::Result<()> {
     files.sort();
     let total: u64 = files.iter().map(|(_, path)| fs::metadata(path).map_or(0, |data| data.len())).sum();
     assert!(total <= BYTES_MAX, "the web client has {total} bytes; the limit is {BYTES_MAX}");
+    // Copied, so that a web client that is built anew meanwhile does not pull the files from under the compiler.
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
+    let copies = out.join("web");
+    if copies.exists() {
+        fs::remove_dir_all(&copies)?;
+    }
+    fs::create_dir_all(&copies)?;
     let mut code = String::from("pub(super) static FILES: &[(&str, &[u8])] = &[\n");
-    for (name, path) in files {
-        let _ = writeln!(code, "    ({name:?}, include_bytes!({:?})),", path.canonicalize()?);
+    for (number, (name, path)) in files.iter().enumerate() {
+        let copy = copies.join(number.to_string());
+        fs::copy(path, &copy)?;
+        let _ = writeln!(code, "    ({name:?}, include_bytes!({copy:?})),");
     }
     code.push_str("];\n");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
     fs::write(out.join("web_files.rs"), code)
 }
 

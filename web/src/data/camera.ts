@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import type { Camera, CameraCreate, CameraUpdate, Id, Preview } from "./api";
+import type { Camera, CameraCreate, CameraUpdate, Id, Preview, PreviewCreate, PreviewCreated } from "./api";
 import { listAll, request } from "./client";
 
 export const CAMERAS = ["cameras"];
@@ -37,12 +37,7 @@ export function useCameraActions() {
   };
 }
 
-export function preview_create(body: {
-  url: string;
-  user?: string;
-  password?: string;
-  transport?: string;
-}): Promise<Preview> {
+export function preview_create(body: PreviewCreate): Promise<PreviewCreated> {
   return request("POST", "/previews", { body });
 }
 

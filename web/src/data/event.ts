@@ -1,5 +1,5 @@
 import { type QueryClient, useInfiniteQuery } from "@tanstack/react-query";
-import type { Camera, Event, List } from "./api";
+import type { Camera, CameraState, Event, List } from "./api";
 import { CAMERAS } from "./camera";
 import { request, socketAddress } from "./client";
 
@@ -72,7 +72,8 @@ function apply(queries: QueryClient, event: Event): void {
           camera.id === id
             ? {
                 ...camera,
-                state,
+                // A state of a newer server is shown by its code.
+                state: state as CameraState,
                 state_since: event.time,
                 parameters: (event.data?.parameters as Camera["parameters"]) ?? camera.parameters,
               }

@@ -1,8 +1,8 @@
 /** Live media: WHEP sessions and the address of the fMP4 WebSocket. */
-import type { Id } from "./api";
+import type { Id, LiveChoice } from "./api";
 import { send, socketAddress } from "./client";
 
-export type LiveStream = "live" | "sub" | "auto";
+export type LiveStream = LiveChoice;
 
 export interface WhepSession {
   answer: string;

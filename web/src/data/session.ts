@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import type { Role, Session } from "./api";
+import type { Role, Session, SetupRequest, SetupState, SignIn } from "./api";
 import { ApiError, request, setCsrf } from "./client";
 
 const KEY = ["session"];
@@ -19,11 +19,7 @@ export function useSession() {
   return useQuery({ queryKey: KEY, queryFn: session_get, staleTime: Number.POSITIVE_INFINITY });
 }
 
-export interface Credentials {
-  user: string;
-  password: string;
-  otp?: string;
-}
+export type Credentials = SignIn;
 
 export function useSessionActions() {
   const queries = useQueryClient();
@@ -35,7 +31,7 @@ export function useSessionActions() {
   return {
     signIn: async (credentials: Credentials) =>
       enter(await request<Session>("POST", "/sessions", { body: credentials, anonymous: true })),
-    setUp: async (body: { code: string; user: string; password: string }) =>
+    setUp: async (body: SetupRequest) =>
       enter(await request<Session>("POST", "/setup", { body, anonymous: true })),
     signOut: async () => {
       await request("DELETE", "/sessions/current", { anonymous: true }).catch(() => undefined);
@@ -49,7 +45,7 @@ export function useSessionActions() {
 export function useSetup() {
   return useQuery({
     queryKey: ["setup"],
-    queryFn: () => request<{ needed: boolean }>("GET", "/setup", { anonymous: true }),
+    queryFn: () => request<SetupState>("GET", "/setup", { anonymous: true }),
     staleTime: Number.POSITIVE_INFINITY,
   });
 }

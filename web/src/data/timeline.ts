@@ -2,10 +2,10 @@
 import { keepPreviousData, useQueries } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { Span, View } from "../components/timeline/scale";
-import { windowsOf } from "../components/timeline/scale";
+import { union, windowsOf } from "../components/timeline/scale";
 import type { Id, Parameters, TimelineAnswer } from "./api";
 import { timeline_get } from "./footage";
-import { type Micros, parseTime, serverClock } from "./time";
+import { type Micros, parseTime, SECOND, serverClock } from "./time";
 
 export interface GapSpan extends Span {
   cause: string;
@@ -119,6 +119,19 @@ export async function footage_find(
       const last = recordings.filter((span) => span.start < at).sort((a, b) => b.end - a.end)[0];
       if (last) return Math.min(last.end, at) - 1_000;
     }
+  }
+  return null;
+}
+
+/** The newest unbroken stretch of recordings of a camera; `null` where nothing is recorded. */
+export async function footage_newest(camera: Id, signal: AbortSignal): Promise<Span | null> {
+  const now = serverClock.now();
+  for (const reach of REACHES) {
+    const { recordings } = await timeline_read(camera, { start: now - reach, end: now }, signal);
+    // Files that follow one another within a second are one stretch.
+    const padded = recordings.map((span) => ({ start: span.start, end: span.end + SECOND }));
+    const last = union(padded).at(-1);
+    if (last) return { start: last.start, end: last.end - SECOND };
   }
   return null;
 }

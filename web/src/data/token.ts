@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import type { Id, Token, TokenCreated } from "./api";
+import type { Id, Token, TokenCreate, TokenCreated } from "./api";
 import { listAll, request } from "./client";
 
 const TOKENS = ["tokens"];
@@ -11,7 +11,7 @@ export function useTokens() {
 export function useTokenActions() {
   const queries = useQueryClient();
   return {
-    create: async (body: { name: string; expires_in_days?: number }) => {
+    create: async (body: TokenCreate) => {
       const created = await request<TokenCreated>("POST", "/tokens", { body });
       await queries.invalidateQueries({ queryKey: TOKENS });
       return created;

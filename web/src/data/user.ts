@@ -1,17 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import type { Id, Role, User } from "./api";
+import type { Id, User, UserCreate, UserUpdate } from "./api";
 import { listAll, request } from "./client";
 
 const USERS = ["users"];
-
-export interface UserForm {
-  name: string;
-  role: Role;
-  cameras: "all" | Id[];
-  enabled: boolean;
-  password?: string;
-  version?: number;
-}
 
 export function useUsers() {
   return useQuery({ queryKey: USERS, queryFn: () => listAll<User>("/users") });
@@ -25,8 +16,8 @@ export function useUserActions() {
     return result;
   };
   return {
-    create: (body: UserForm) => after(request<User>("POST", "/users", { body })),
-    update: (id: Id, body: Partial<UserForm>) => after(request<User>("PATCH", `/users/${id}`, { body })),
+    create: (body: UserCreate) => after(request<User>("POST", "/users", { body })),
+    update: (id: Id, body: UserUpdate) => after(request<User>("PATCH", `/users/${id}`, { body })),
     remove: (id: Id) => after(request<void>("DELETE", `/users/${id}`)),
   };
 }

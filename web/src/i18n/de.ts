@@ -103,7 +103,6 @@ export const de: Catalogue = {
   "time.hours_minutes": "{hours} h {minutes} min",
   "time.days": "{count, plural, one {# Tag} other {# Tage}}",
   "zone.label": "Zeitzone",
-  "zone.site": "Standort",
   "zone.mine": "Meine",
   "zone.utc": "UTC",
   "live.layout": "Anordnung",
@@ -438,5 +437,6 @@ export const de: Catalogue = {
   "problem.no_picture": "Die Kamera liefert gerade kein Bild.",
   "problem.transcode_limit":
     "Der Server kann nicht mehr Streams zugleich umwandeln. Schließen Sie eine andere Kachel.",
+  "problem.interrupted": "Der Server wurde angehalten, bevor dies fertig war. Starten Sie es noch einmal.",
   "problem.internal": "Ein Fehler im Server. Sein Protokoll sagt mehr.",
 };

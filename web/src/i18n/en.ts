@@ -101,7 +101,6 @@ export const en = {
   "time.hours_minutes": "{hours} h {minutes} min",
   "time.days": "{count, plural, one {# day} other {# days}}",
   "zone.label": "Time zone",
-  "zone.site": "Site",
   "zone.mine": "Mine",
   "zone.utc": "UTC",
   "live.layout": "Layout",
@@ -423,6 +422,7 @@ export const en = {
   "problem.codec_not_supported": "This browser can't show the camera's codec.",
   "problem.no_picture": "The camera gives no picture now.",
   "problem.transcode_limit": "The server can't transcode more streams at once. Close another tile.",
+  "problem.interrupted": "The server was stopped before this was done. Start it again.",
   "problem.internal": "A defect in the server. Its log tells more.",
 } as const;
 

@@ -79,6 +79,7 @@ export const theme = createTheme({
     NumberInput: { defaultProps: { size: "sm" } },
     Select: { defaultProps: { size: "sm", allowDeselect: false, withCheckIcon: false } },
     Modal: {
+      styles: { title: { fontWeight: 600 } },
       defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.6 }, shadow: "none" },
     },
     Menu: { defaultProps: { shadow: "none", withinPortal: true } },

@@ -1,12 +1,14 @@
 //! `RecorderConfig`: everything a recording role needs, in one signed document. The recorder saves it, applies it as
 //! a diff, and starts from it alone when nobody else is there.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use varde_codec::Codec;
 use varde_ids::{ChannelId, HardwareId, InstallationId, ServerId, StorageId, StreamId};
 
-/// A configuration and the signature over its exact bytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A configuration and the signature over its exact bytes. Holds passwords, and is printed without its text.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct SignedConfig {
     /// The JSON text of a [`RecorderConfig`], kept as text so that the signature holds whatever fields it has.
     pub config: String,
@@ -14,6 +16,12 @@ pub struct SignedConfig {
     pub signature: String,
     /// The key that signed, base64; the recorder pins the first that it sees for its installation.
     pub key: String,
+}
+
+impl fmt::Debug for SignedConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedConfig").field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +38,8 @@ pub struct RecorderConfig {
     pub pre_buffer_seconds: u32,
 }
 
-/// A device at an address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A device at an address. The password is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HardwareConfig {
     pub id: HardwareId,
     pub name: String,
@@ -44,6 +52,20 @@ pub struct HardwareConfig {
     #[serde(default)]
     pub password: Option<String>,
     pub channels: Vec<ChannelConfig>,
+}
+
+impl fmt::Debug for HardwareConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HardwareConfig")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("driver", &self.driver)
+            .field("enabled", &self.enabled)
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "…"))
+            .field("channels", &self.channels)
+            .finish()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,4 +134,26 @@ pub struct StorageConfig {
     pub retention_days: Option<u32>,
     #[serde(default)]
     pub encrypted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_printed() {
+        let hardware = HardwareConfig {
+            id: HardwareId::from_bytes([1; 16]),
+            name: "Door".into(),
+            driver: "rtsp".into(),
+            enabled: true,
+            user: Some("viewer".into()),
+            password: Some("canary".into()),
+            channels: Vec::new(),
+        };
+        let config = serde_json::to_string(&hardware).unwrap();
+        assert!(config.contains("canary"), "it travels, though");
+        let signed = SignedConfig { config, signature: String::new(), key: String::new() };
+        assert!(!format!("{hardware:?}{signed:?}").contains("canary"));
+    }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:tt,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         pub enum $name {
@@ -198,6 +198,8 @@ codes! {
         NoPicture = "no_picture",
         /// Every transcoding place is taken. Parameters: `limit`.
         TranscodeLimit = "transcode_limit",
+        /// The server was stopped before it was done.
+        Interrupted = "interrupted",
         /// A defect in Varde; the log holds the detail under the request id.
         Internal = "internal",
     }

@@ -56,8 +56,9 @@ impl Failure {
         Self::new(CameraState::AddressNotAllowed, &[("address", json!(address.to_string()))], detail)
     }
 
-    pub(crate) fn url(url: &str, error: varde_rtsp::UrlError) -> Self {
-        Self::new(CameraState::NoSuchStream, &[], format!("{url}: {error}"))
+    pub(crate) fn url(error: varde_rtsp::UrlError) -> Self {
+        // Without the address: what makes it unreadable may be a password in it.
+        Self::new(CameraState::NoSuchStream, &[], error.to_string())
     }
 
     pub(crate) fn connect(error: &ConnectError) -> Self {
@@ -108,6 +109,10 @@ impl Failure {
 
     pub(crate) fn moved_too_often() -> Self {
         Self::new(CameraState::NoSuchStream, &[], "the camera sends from address to address".to_owned())
+    }
+
+    pub(crate) fn moved_into_the_open() -> Self {
+        Self::bad_data("the camera sends from an encrypted address to one without encryption", None)
     }
 
     pub(crate) fn session(error: &ClientError) -> Self {

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use varde_driver::{Command, Credentials, DeviceSpec, Driver, Network, Outlet, SourceSpec, Surroundings};
 use varde_net::{CameraTrust, ReadTicker, TlsClient};
 
-use crate::source::{Source, World};
+use crate::source::{Source, World, printable};
 
 /// Sources of one device; more are left out.
 const SOURCES_MAX: usize = 16;
@@ -174,7 +174,10 @@ async fn supervise(world: World, key: Key, control: watch::Receiver<Control>) {
         task.spawn(source.run());
         match task.join_next().await {
             Some(Err(error)) if error.is_panic() => {
-                tracing::error!(url = %key.spec.url, "bug: the session of a camera panicked; it begins anew");
+                tracing::error!(
+                    url = printable(&key.spec.url),
+                    "bug: the session of a camera panicked; it begins anew"
+                );
             }
             _ => return,
         }

@@ -1,4 +1,6 @@
 //! The tracks of a session: from packets to the outlet.
+//!
+//! Whether the camera lives is seen by its leading track: a microphone that goes on does not hide a picture that froze.
 
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use varde_units::Mono;
 
 use crate::datagrams::{Datagrams, Port};
 use crate::failure::Failure;
+use crate::source::printable;
 
 /// Time between two receiver reports of a track (RFC 3550 §6.2).
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -21,6 +24,7 @@ pub(crate) struct Media {
     clock: SessionClock,
     tracks: Vec<Track>,
     report_due: Mono,
+    /// Packets and units of the leading track: the picture, else the sound.
     pub(crate) last_packet: Option<Mono>,
     pub(crate) last_unit: Option<Mono>,
     pub(crate) first_unit: Option<Mono>,
@@ -29,9 +33,12 @@ pub(crate) struct Media {
 #[derive(Debug)]
 struct Track {
     stream: StreamId,
+    medium: Medium,
     transport: Lower,
     /// `None`: the description promised what its parameters can't keep; the packets are thrown away.
     receiver: Option<Receiver>,
+    /// Whether the camera is seen to live by this track.
+    leads: bool,
 }
 
 impl Media {
@@ -72,11 +79,17 @@ impl Media {
                     return Err(Failure::unsupported(error.to_string()));
                 }
                 Err(error) => {
-                    tracing::warn!(url = %spec.url, %error, "a track of the camera is left out");
+                    tracing::warn!(url = printable(&spec.url), %error, "a track of the camera is left out");
                     None
                 }
             };
-            self.tracks.push(Track { stream, transport, receiver });
+            self.tracks.push(Track { stream, medium: track.medium, transport, receiver, leads: false });
+        }
+        let usable =
+            |medium| self.tracks.iter().any(|track| track.medium == medium && track.receiver.is_some());
+        let leading = [Medium::Video, Medium::Audio].into_iter().find(|medium| usable(*medium));
+        for track in &mut self.tracks {
+            track.leads = leading.is_none_or(|leading| track.medium == leading);
         }
         Ok(())
     }
@@ -102,13 +115,13 @@ impl Media {
         now: Mono,
         outlet: &dyn Outlet,
     ) {
-        let Some(receiver) = self.tracks.get_mut(track).and_then(|track| track.receiver.as_mut()) else {
-            return;
-        };
+        let Some(Track { receiver: Some(receiver), leads, .. }) = self.tracks.get_mut(track) else { return };
         match port {
             Port::Rtp => {
                 receiver.on_packet(&mut self.clock, packet, now);
-                self.last_packet = Some(now);
+                if *leads {
+                    self.last_packet = Some(now);
+                }
             }
             Port::Rtcp => receiver.on_rtcp(&mut self.clock, packet, now),
         }
@@ -197,10 +210,94 @@ impl Media {
                 Output::Format(format) => outlet.format(track.stream, format),
                 Output::Unit(unit) => {
                     outlet.unit(track.stream, unit);
-                    self.last_unit = Some(now);
-                    self.first_unit.get_or_insert(now);
+                    if track.leads {
+                        self.last_unit = Some(now);
+                        self.first_unit.get_or_insert(now);
+                    }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use varde_codec::{AccessUnit, Format};
+    use varde_driver::{SourceHealth, SourceState, Transport};
+    use varde_rtsp::rtp::{Packetiser, PayloadParameters};
+    use varde_units::Utc;
+
+    use super::*;
+
+    struct Zero;
+
+    impl Surroundings for Zero {
+        fn mono(&self) -> Mono {
+            Mono::ZERO
+        }
+        fn utc(&self) -> Utc {
+            Utc::EPOCH
+        }
+        fn random(&self, _: u64) -> u64 {
+            0
+        }
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Outlet for Count {
+        fn format(&self, _: StreamId, _: Arc<Format>) {}
+        fn unit(&self, _: StreamId, _: AccessUnit) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn state(&self, _: usize, _: SourceState, _: Mono) {}
+        fn health(&self, _: usize, _: SourceHealth) {}
+    }
+
+    /// Sound on channel 2 for a second, with or without a picture beside it; gives whether the camera is seen to live.
+    fn lives_by_sound(with_picture: bool) -> bool {
+        let track = |medium, payload, rtp| ClientTrack {
+            medium,
+            payload,
+            url: String::new(),
+            transport: Some(Lower::Interleaved { rtp, rtcp: rtp + 1 }),
+            ssrc: None,
+        };
+        let payload = |number, rtpmap| PayloadParameters::from_sdp(number, rtpmap, None).unwrap();
+        let mut tracks = vec![track(Medium::Audio, payload(0, None), 2)];
+        if with_picture {
+            tracks.push(track(Medium::Video, payload(96, Some("H264/90000")), 0));
+        }
+        let stream = |number| Some(StreamId::from_bytes([number; 16]));
+        let spec = SourceSpec {
+            url: String::new(),
+            transport: Transport::Tcp,
+            video: stream(1),
+            audio: stream(2),
+            metadata: None,
+        };
+        let mut media = Media::none();
+        media.begin(&spec, &tracks, &Zero).unwrap();
+        let count = Count::default();
+        let mut sound = Packetiser::new(&Format::Ulaw { sample_rate: 8_000, channels: 1 }, 0, 7, 1, 1400);
+        for packet in 0..50_u32 {
+            let mut bytes = Vec::new();
+            let send = |head: &[u8], body: &[u8]| bytes = [head, body].concat();
+            sound.packetise(&[0x55; 160], packet * 160, true, send).unwrap();
+            media.on_frame(2, &bytes, Mono::ZERO + Duration::from_millis(20) * packet, &count);
+        }
+        assert!(count.0.load(Ordering::Relaxed) > 0, "the sound itself is handed on");
+        assert_eq!(media.last_packet.is_some(), media.last_unit.is_some());
+        media.last_unit.is_some()
+    }
+
+    #[test]
+    fn sound_does_not_hide_a_picture_that_never_comes() {
+        assert!(lives_by_sound(false));
+        assert!(!lives_by_sound(true));
     }
 }

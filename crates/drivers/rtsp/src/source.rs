@@ -20,6 +20,19 @@ use crate::session::{End, Session};
 /// Redirects that are followed in a row.
 const MOVES_MAX: usize = 3;
 
+/// An address for the log. Many cameras take their password in the query.
+pub(crate) fn printable(url: &str) -> &str {
+    match RtspUrl::parse(url) {
+        Ok(_) => url.split(['?', '#']).next().unwrap_or_default(),
+        Err(_) => "an address that can't be read",
+    }
+}
+
+/// Whether a redirection keeps what the address promised: who asked for encryption gets no session without.
+fn may_follow(from: &RtspUrl, to: &RtspUrl) -> bool {
+    to.tls() || !from.tls()
+}
+
 /// What every source of a driver shares.
 #[derive(Clone)]
 pub(crate) struct World {
@@ -96,7 +109,7 @@ impl Source {
         }
         if self.state.state != state.state {
             let detail = state.detail.as_deref().unwrap_or_default();
-            tracing::info!(url = %self.spec.url, state = state.state.code(), detail, "camera");
+            tracing::info!(url = printable(&self.spec.url), state = state.state.code(), detail, "camera");
         }
         self.state = state;
         self.tell();
@@ -130,7 +143,7 @@ impl Source {
     async fn attempt(&mut self, online: &mut Duration) -> Option<Failure> {
         let mut url = match RtspUrl::parse(&self.spec.url) {
             Ok(url) => url,
-            Err(error) => return Some(Failure::url(&self.spec.url, error)),
+            Err(error) => return Some(Failure::url(error)),
         };
         for _ in 0..=MOVES_MAX {
             let connection = match self.connect(&url).await? {
@@ -146,9 +159,10 @@ impl Source {
             match end {
                 End::Stopped => return None,
                 End::Failed(failure) => return Some(failure),
-                End::Moved(to) => url = to,
+                End::Moved(to) if may_follow(&url, &to) => url = to,
+                End::Moved(_) => return Some(Failure::moved_into_the_open()),
                 End::UseTcp => {
-                    tracing::info!(url = %self.spec.url, "no packets by UDP; going on by TCP");
+                    tracing::info!(url = printable(&self.spec.url), "no packets by UDP; going on by TCP");
                     self.delivery = Delivery::Interleaved;
                 }
             }
@@ -171,9 +185,9 @@ impl Source {
             && let Some(fingerprint) = connection.fingerprint()
         {
             match self.fingerprint.replace(fingerprint) {
-                None => tracing::info!(%url, %fingerprint, "certificate of the camera"),
+                None => tracing::info!(host = url.host(), %fingerprint, "certificate of the camera"),
                 Some(before) if before != fingerprint => {
-                    tracing::warn!(%url, %fingerprint, %before, "the camera shows another certificate than before");
+                    tracing::warn!(host = url.host(), %fingerprint, %before, "the camera shows another certificate than before");
                 }
                 Some(_) => {}
             }
@@ -224,4 +238,25 @@ impl Source {
 enum Pause {
     Over,
     Stop,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirection_never_takes_encryption_away() {
+        let url = |text| RtspUrl::parse(text).unwrap();
+        let (plain, encrypted) = (url("rtsp://10.0.0.7/main"), url("rtsps://10.0.0.8/main"));
+        assert!(may_follow(&plain, &plain) && may_follow(&plain, &encrypted));
+        assert!(may_follow(&encrypted, &encrypted) && !may_follow(&encrypted, &plain));
+    }
+
+    #[test]
+    fn the_log_shows_no_password_of_an_address() {
+        assert_eq!(printable("rtsp://10.0.0.7/main?user=a&password=canary"), "rtsp://10.0.0.7/main");
+        for url in ["rtsp://admin:canary@10.0.0.7/main", "canary", "rtsp://10.0.0.7/#canary"] {
+            assert!(!printable(url).contains("canary"), "{url}");
+        }
+    }
 }

@@ -104,22 +104,4 @@ impl Database {
             users: self.user_list().await?,
         })
     }
-
-    pub async fn setting_get(&self, name: &str) -> Result<Option<String>, Error> {
-        Ok(sqlx::query_scalar("SELECT value FROM setting WHERE name = $1")
-            .bind(name)
-            .fetch_optional(&self.pool)
-            .await?)
-    }
-
-    pub async fn setting_put(&self, name: &str, value: &str) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(name)
-        .bind(value)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
 }

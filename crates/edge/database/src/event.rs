@@ -22,6 +22,8 @@ pub struct EventFilter {
     pub scope: EventScope,
     pub channel: Option<ChannelId>,
     pub kind: Option<String>,
+    /// No event whose type begins so.
+    pub hidden: Option<&'static str>,
     /// Not before.
     pub start: Option<Utc>,
     /// Before.
@@ -95,6 +97,7 @@ impl Database {
              ON channel.related_to = user_camera.channel_id WHERE user_id = $1)) \
              AND ($2 IS NULL OR channel_id = $2) AND ($3 IS NULL OR type = $3) \
              AND time >= $4 AND time < $5 AND (time < $6 OR (time = $6 AND id < $7)) \
+             AND ($9 IS NULL OR SUBSTR(type, 1, LENGTH($9)) <> $9) \
              ORDER BY time DESC, id DESC LIMIT $8",
         )
         .bind(user)
@@ -105,6 +108,7 @@ impl Database {
         .bind(filter.before.map_or(i64::MAX, |(time, _)| time.as_micros()))
         .bind(filter.before.map(|(_, id)| id.to_string()).unwrap_or_default())
         .bind(i64::try_from(filter.limit).unwrap_or(i64::MAX))
+        .bind(filter.hidden)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)

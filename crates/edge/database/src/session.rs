@@ -72,14 +72,6 @@ impl Database {
         Ok(())
     }
 
-    pub async fn session_delete_of_user(&self, user: UserId) -> Result<(), Error> {
-        sqlx::query("DELETE FROM session WHERE user_id = $1")
-            .bind(user.to_string())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     /// Removes what was made before `created` or last used before `used`.
     pub async fn session_delete_older(&self, created: Utc, used: Utc) -> Result<(), Error> {
         sqlx::query("DELETE FROM session WHERE created_at < $1 OR used_at < $2")

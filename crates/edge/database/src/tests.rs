@@ -187,6 +187,7 @@ async fn events_come_once_newest_first_and_by_scope() {
         scope: EventScope::All,
         channel: None,
         kind: None,
+        hidden: None,
         start: None,
         end: None,
         before: None,

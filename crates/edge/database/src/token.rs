@@ -76,14 +76,6 @@ impl Database {
         Ok(())
     }
 
-    pub async fn token_delete_of_user(&self, user: UserId) -> Result<(), Error> {
-        sqlx::query("DELETE FROM api_token WHERE user_id = $1")
-            .bind(user.to_string())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     pub async fn token_delete_expired(&self, now: Utc) -> Result<(), Error> {
         sqlx::query("DELETE FROM api_token WHERE expires_at < $1")
             .bind(now.as_micros())

@@ -49,8 +49,8 @@ pub trait Authenticate: std::fmt::Debug + Send + Sync + 'static {
     /// `not_signed_in` for everything that is not valid now, without saying why.
     async fn authenticate(&self, presented: &Presented, address: IpAddr) -> Result<Identity, Problem>;
 
-    /// The identity as it stands now. Does not count as use of the session.
-    async fn recheck(&self, identity: &Identity) -> Result<Identity, Problem>;
+    /// The identity as it stands now. `in_use`: somebody watches, which counts as use of the session.
+    async fn recheck(&self, identity: &Identity, in_use: bool) -> Result<Identity, Problem>;
 }
 
 /// The cookie that holds a browser's session. With TLS it has the prefix that binds it to this very host.

@@ -4,6 +4,7 @@
 //! host, origin, credential, decision, request id, security headers, problem documents. Refuses to know how
 //! credentials are checked ([`Authenticate`]) and what routes do.
 
+mod certificate;
 mod connection;
 mod directory;
 mod door;
@@ -20,7 +21,7 @@ mod site;
 mod stall;
 mod tls;
 
-pub use connection::ConnectionInfo;
+pub use connection::{ConnectionInfo, address_network};
 pub use directory::{CameraDirectory, CameraEntry, StreamEntry};
 pub use door::HostNames;
 pub use extract::{JSON_BYTES_MAX, Json, Path, Query, Text};

@@ -40,6 +40,9 @@ pub fn document(parts: Vec<OpenApi>, table: &[RouteEntry]) -> OpenApi {
     for (name, scheme) in schemes {
         components.add_security_scheme(name, scheme);
     }
+    // A parameter that takes the rest of the path is one like any other in the document.
+    let paths = std::mem::take(&mut whole.paths.paths);
+    whole.paths.paths = paths.into_iter().map(|(path, item)| (template(&path), item)).collect();
     for (path, item) in &mut whole.paths.paths {
         let operations = [
             (Method::GET, &mut item.get),
@@ -50,13 +53,18 @@ pub fn document(parts: Vec<OpenApi>, table: &[RouteEntry]) -> OpenApi {
         ];
         for (method, operation) in operations {
             let Some(operation) = operation else { continue };
-            let entry = table.iter().find(|entry| entry.method == method && entry.path == path);
+            let entry = table.iter().find(|entry| entry.method == method && template(entry.path) == *path);
             if let Some(entry) = entry {
                 complete(operation, entry.permission, &method);
             }
         }
     }
     whole
+}
+
+/// A route's path as OpenAPI writes it.
+fn template(path: &str) -> String {
+    path.replace("{*", "{")
 }
 
 fn cookie(name: &str, description: &str) -> SecurityScheme {
@@ -95,7 +103,10 @@ fn complete_refusal(operation: &mut Operation) {
     operation.responses.responses.entry("default".into()).or_insert_with(|| refusal.into());
 }
 
-/// Routes below `/api/v1` without an operation, and operations without a route: both must be empty.
+/// What needs no description: the description itself, and what Prometheus reads.
+const UNDESCRIBED: [&str; 2] = ["/api/openapi.json", "/metrics"];
+
+/// Routes without an operation, and operations without a route: there must be none.
 pub fn document_gaps(document: &OpenApi, table: &[RouteEntry]) -> Vec<String> {
     let mut described = Vec::new();
     for (path, item) in &document.paths.paths {
@@ -109,8 +120,9 @@ pub fn document_gaps(document: &OpenApi, table: &[RouteEntry]) -> Vec<String> {
         let there = operations.into_iter().filter(|(_, operation)| operation.is_some());
         described.extend(there.map(|(method, _)| format!("{method} {path}")));
     }
-    let routed = table.iter().filter(|entry| entry.path.starts_with("/api/v1/"));
-    let routed: Vec<String> = routed.map(|entry| format!("{} {}", entry.method, entry.path)).collect();
+    let routed = table.iter().filter(|entry| !UNDESCRIBED.contains(&entry.path));
+    let routed: Vec<String> =
+        routed.map(|entry| format!("{} {}", entry.method, template(entry.path))).collect();
     let missing = routed
         .iter()
         .filter(|route| !described.contains(route))

@@ -104,12 +104,13 @@ impl Principal {
     }
 
     /// Ends when the caller's right to `action` on `camera` has ended (signed out, expired, disabled, scope changed):
-    /// at most 5 s later. Long answers select against it and close.
+    /// at most 5 s later. Long answers select against it and close. While it waits, the session counts as used: its user
+    /// watches.
     pub async fn revoked(&self, action: Action, camera: ChannelId, footage: Option<Footage>) {
         let before = self.allow(action, camera, footage).ok();
         loop {
             tokio::time::sleep(RECHECK_INTERVAL).await;
-            let Ok(identity) = self.authority.recheck(&self.identity).await else { return };
+            let Ok(identity) = self.authority.recheck(&self.identity, true).await else { return };
             // A right that shrank (sound withdrawn) ends the answer too; the client asks anew.
             if before.is_none()
                 || decide(&identity.subject, action, Object::Camera(camera), footage).ok() != before
@@ -119,19 +120,10 @@ impl Principal {
         }
     }
 
-    /// Ends when the credential itself has ended; for answers that belong to no single camera.
-    pub async fn signed_out(&self) {
-        loop {
-            tokio::time::sleep(RECHECK_INTERVAL).await;
-            if self.authority.recheck(&self.identity).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// The caller as it stands now; an error when the credential has ended.
+    /// The caller as it stands now; an error when the credential has ended. Does not count as use of the session: a
+    /// page that is left open listens for events all the same.
     pub async fn renewed(&self) -> Result<Self, Problem> {
-        let identity = self.authority.recheck(&self.identity).await?;
+        let identity = self.authority.recheck(&self.identity, false).await?;
         Ok(Self { identity, authority: self.authority.clone() })
     }
 }

@@ -138,6 +138,7 @@ pub const fn status_of(code: ProblemCode) -> StatusCode {
         ProblemCode::RecorderUnavailable
         | ProblemCode::DatabaseUnavailable
         | ProblemCode::LimitReached
+        | ProblemCode::Interrupted
         | ProblemCode::TranscodeLimit => StatusCode::SERVICE_UNAVAILABLE,
         ProblemCode::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         ProblemCode::CodecNotSupported => StatusCode::NOT_ACCEPTABLE,
@@ -177,6 +178,7 @@ const fn title_of(code: ProblemCode) -> &'static str {
         ProblemCode::CodecNotSupported => "Codec not supported here",
         ProblemCode::NoPicture => "No picture",
         ProblemCode::TranscodeLimit => "No transcoding place free",
+        ProblemCode::Interrupted => "Stopped before it was done",
         ProblemCode::Internal => "Something went wrong",
     }
 }

@@ -21,12 +21,12 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::stall::StallGuard;
-use crate::tls::{self, Source};
-use crate::{ConnectionInfo, HostNames};
+use crate::tls::{Source, Tls};
+use crate::{ConnectionInfo, HostNames, address_network};
 
 /// Connections at once, from everybody; further ones are closed at once.
 const CONNECTIONS_MAX: usize = 2048;
-/// Connections at once from one address, so that one client can't keep the rest out.
+/// Connections at once from one address ([`address_network`]), so that one client can't keep the rest out.
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 512;
 /// How long a request's head may take; also how long a kept connection may rest.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -85,7 +85,7 @@ pub struct Server {
 struct Bound {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -102,7 +102,7 @@ impl Server {
                     Some(Source::Files { certificate: certificate.clone(), key: key.clone() })
                 }
             };
-            let tls = source.map(|source| tls::server_config(&source, &options.host_names)).transpose()?;
+            let tls = source.map(|source| Tls::open(&source, &options.host_names)).transpose()?;
             let bind_error = |source| ServerError::Bind { address: listener.address, source };
             let socket = TcpListener::bind(listener.address).await.map_err(bind_error)?;
             let address = socket.local_addr().map_err(bind_error)?;
@@ -153,7 +153,7 @@ async fn accept(bound: Bound, router: Router, census: Arc<Census>, mut stop: wat
                 continue;
             }
         };
-        let Some(seat) = Census::enter(&census, peer.ip()) else {
+        let Some(seat) = Census::enter(&census, address_network(peer.ip())) else {
             tracing::debug!(peer = %peer.ip(), "a connection over the limit was closed");
             continue;
         };
@@ -177,7 +177,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn connection(
     socket: TcpStream,
     peer: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Tls>,
     router: Router,
     stop: watch::Receiver<bool>,
 ) {
@@ -186,7 +186,8 @@ async fn connection(
     let info = ConnectionInfo { peer, local, tls: tls.is_some() };
     match tls {
         None => serve_http(StallGuard::new(socket), info, router, stop).await,
-        Some(config) => {
+        Some(tls) => {
+            let config = tls.config(local.ip());
             let handshake = TlsAcceptor::from(config).accept(StallGuard::new(socket));
             match tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await {
                 Ok(Ok(stream)) => serve_http(stream, info, router, stop).await,

@@ -18,6 +18,9 @@ use crate::worker::Worker;
 /// Longest pause before a worker is started again after others died.
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 const BACK_OFF_MIN: Duration = Duration::from_millis(50);
+/// The longest answer to a job: a group of pictures at the highest rate. A worker that says more is out of its mind.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+const ANSWER_MESSAGES_MAX: usize = 10_000;
 
 /// Limits of a pool.
 #[derive(Clone, Debug)]
@@ -256,16 +259,44 @@ async fn run(
         input.send(&Message::End).await
     };
     let receive = async {
-        let (mut answer, mut failure) = (Vec::new(), None);
+        let (mut answer, mut failure, mut bytes) = (Vec::new(), None, 0);
         loop {
-            match output.next().await? {
+            let message = output.next().await?;
+            match &message {
                 Message::End => break,
-                Message::Failed(reason) => failure = Some(reason),
-                message => answer.push(message),
+                Message::Failed(reason) => failure = Some(reason.clone()),
+                Message::Unit(unit) => bytes += unit.data.len(),
+                Message::Image(image) => bytes += image.jpeg.len(),
+                Message::Job(_) | Message::Format(_) => {}
+            }
+            answer.push(message);
+            if bytes > ANSWER_BYTES_MAX || answer.len() > ANSWER_MESSAGES_MAX {
+                return Err(VisionError::Crashed);
             }
         }
         Ok((answer, failure))
     };
     let ((), (answer, failure)) = tokio::try_join!(send, receive)?;
     failure.map_or(Ok(answer), |reason| Err(VisionError::Refused(reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_never_stops_talking_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("worker");
+        // An image of one pixel and no bytes, for ever.
+        let talk = r"printf '\000\000\000\011\005\000\000\000\001\000\000\000\001'";
+        std::fs::write(&program, format!("#!/bin/sh\nwhile :; do {talk}; done\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let patience = Duration::from_secs(60);
+        let pool = VisionPool::new(VisionOptions { still_timeout: patience, ..VisionOptions::new(program) });
+        let format = Format::Mjpeg { width: 1, height: 1 };
+        assert_eq!(pool.still(format, Vec::new(), Mono::ZERO, None).await, Err(VisionError::Crashed));
+    }
 }

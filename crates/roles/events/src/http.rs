@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use utoipa::OpenApi;
 use varde_access::Action;
 use varde_api::List;
+use varde_api::codes::EventType;
 use varde_api::event::Event;
 use varde_database::{Error, EventFilter, EventScope};
 use varde_http::{Cursor, Json, PageRequest, Permission, Principal, Problem, Query, Routes};
@@ -24,9 +25,13 @@ use crate::Events;
 const RECHECK_INTERVAL: Duration = Duration::from_millis(2500);
 /// How often an idle socket shows that it is there.
 const PING_EVERY: u32 = 8;
+/// A client that takes nothing for so long is let go; until then its right is not asked for again.
+const UNREAD_MAX: Duration = Duration::from_secs(4);
 /// Clients send nothing but pongs.
 const INCOMING_BYTES_MAX: usize = 4096;
 const KIND_BYTES_MAX: usize = 100;
+/// Who signs in from where, and what strangers typed: for those who see the accounts.
+const OF_PEOPLE: &str = EventType::SignIn.code();
 
 /// The role's routes, ready to merge with other roles'.
 pub fn routes(events: Arc<Events>) -> Routes {
@@ -89,6 +94,7 @@ async fn event_list(
         scope,
         channel: query.camera,
         kind: query.kind,
+        hidden: (!sees_people(&principal)).then_some(OF_PEOPLE),
         start: query.start,
         end: query.end,
         before,
@@ -126,7 +132,14 @@ async fn event_watch(
         .on_upgrade(move |socket| watch(events, principal, socket))
 }
 
+fn sees_people(principal: &Principal) -> bool {
+    principal.allow_system(Action::UserView).is_ok()
+}
+
 fn may_see(principal: &Principal, event: &Event) -> bool {
+    if event.kind.starts_with(OF_PEOPLE) && !sees_people(principal) {
+        return false;
+    }
     match event.camera {
         Some(camera) => principal.allow(Action::EventView, camera, None).is_ok(),
         None => principal.allow_system(Action::EventView).is_ok(),
@@ -141,7 +154,7 @@ async fn watch(events: Arc<Events>, mut principal: Principal, mut socket: WebSoc
         let sent = tokio::select! {
             arrival = arrivals.recv() => match arrival {
                 Ok(event) if may_see(&principal, &event) => match serde_json::to_string(&*event) {
-                    Ok(text) => socket.send(Message::text(text)).await,
+                    Ok(text) => send(&mut socket, Message::text(text)).await,
                     Err(error) => {
                         tracing::error!(%error, "an event can't be written");
                         continue;
@@ -160,7 +173,7 @@ async fn watch(events: Arc<Events>, mut principal: Principal, mut socket: WebSoc
                 if !tick.is_multiple_of(PING_EVERY) {
                     continue;
                 }
-                socket.send(Message::Ping(Default::default())).await
+                send(&mut socket, Message::Ping(Default::default())).await
             }
             message = socket.recv() => match message {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
@@ -168,9 +181,13 @@ async fn watch(events: Arc<Events>, mut principal: Principal, mut socket: WebSoc
                 Some(Ok(_)) => continue,
             },
         };
-        if sent.is_err() {
+        if !sent {
             return;
         }
     };
-    let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+    send(&mut socket, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(tokio::time::timeout(UNREAD_MAX, socket.send(message)).await, Ok(Ok(())))
 }

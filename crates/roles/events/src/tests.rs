@@ -78,19 +78,20 @@ struct Two {
 #[async_trait]
 impl Authenticate for Two {
     async fn authenticate(&self, presented: &Presented, _: IpAddr) -> Result<Identity, Problem> {
-        let cameras = match presented {
-            Presented::Token(token) if token == "all" => CameraScope::All,
+        let (role, cameras) = match presented {
+            Presented::Token(token) if token == "administrator" => (Role::Administrator, CameraScope::All),
+            Presented::Token(token) if token == "all" => (Role::Viewer, CameraScope::All),
             Presented::Token(token) if token == "one" => {
-                CameraScope::Set(BTreeSet::from([ChannelId::from_bytes([1; 16])]))
+                (Role::Viewer, CameraScope::Set(BTreeSet::from([ChannelId::from_bytes([1; 16])])))
             }
             _ => return Err(Problem::not_signed_in()),
         };
-        let subject = Subject::new(UserId::from_bytes([7; 16]), Role::Viewer, cameras);
+        let subject = Subject::new(UserId::from_bytes([7; 16]), role, cameras);
         let credential = Credential::Token { id: TokenId::from_bytes([1; 16]) };
         Ok(Identity { subject, name: "name".into(), credential })
     }
 
-    async fn recheck(&self, identity: &Identity) -> Result<Identity, Problem> {
+    async fn recheck(&self, identity: &Identity, _: bool) -> Result<Identity, Problem> {
         match self.ended.load(std::sync::atomic::Ordering::SeqCst) {
             false => Ok(identity.clone()),
             true => Err(Problem::not_signed_in()),
@@ -168,7 +169,9 @@ async fn events_of_recorder_and_roles_are_kept_once_and_shown() {
     running.abort();
 
     let router = site(&events);
-    let (status, answer) = get(&router, "/api/v1/events", "all").await;
+    let (_, answer) = get(&router, "/api/v1/events", "all").await;
+    assert_eq!(sequences(&answer), [5, 4, 3, 2, 1], "who signs in is not for everybody");
+    let (status, answer) = get(&router, "/api/v1/events", "administrator").await;
     assert_eq!(status, 200);
     assert_eq!(answer["items"].as_array().unwrap().len(), 6);
     assert_eq!(answer["items"][0]["type"], "varde.sign_in");

@@ -22,7 +22,11 @@ use utoipa::OpenApi;
         crate::exports::http::delete,
         crate::exports::http::file
     ),
-    components(schemas(varde_api::media::LiveMessage, varde_api::media::LiveCommand))
+    components(schemas(
+        varde_api::media::LiveChoice,
+        varde_api::media::LiveMessage,
+        varde_api::media::LiveCommand
+    ))
 )]
 struct Document;
 

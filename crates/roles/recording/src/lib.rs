@@ -99,6 +99,11 @@ pub fn run(
     served
 }
 
+/// Whether a recorder was set up in this folder: it has something to do whatever becomes of the rest.
+pub fn is_set_up(folder: &Path) -> bool {
+    snapshot::SnapshotFile::path(folder).exists()
+}
+
 /// Makes the indexes of all storages of the kept snapshot anew, from files and ledger; gives the number of recordings.
 /// The role must not run. Reads the disks.
 pub fn rebuild_indexes(options: &Options, progress: &mut dyn FnMut(u64)) -> std::io::Result<u64> {

@@ -39,7 +39,7 @@ pub struct Options {
 pub struct Recorder {
     writer: WriterId,
     started: Utc,
-    /// Held while a snapshot is taken and applied: one at a time.
+    /// Held while a snapshot is taken and applied, and while all is stopped: one at a time.
     snapshot: Mutex<SnapshotFile>,
     state: RwLock<State>,
     events: Arc<EventLog>,
@@ -61,6 +61,8 @@ struct State {
     config: Option<Arc<RecorderConfig>>,
     devices: HashMap<HardwareId, Device>,
     streams: HashMap<StreamId, Arc<Stream>>,
+    /// From then on nothing is applied any more.
+    stopped: bool,
 }
 
 impl Recorder {
@@ -123,6 +125,9 @@ impl Recorder {
     }
 
     async fn apply(&self, config: RecorderConfig) {
+        if self.state.read().stopped {
+            return;
+        }
         let config = Arc::new(config);
         self.storages.apply(&config).await;
         let networks = devices::networks(&config.allowed_networks);
@@ -139,6 +144,7 @@ impl Recorder {
         for hardware in &config.hardware {
             self.apply_hardware(&config, hardware, &networks).await;
         }
+        self.storages.close_gone(&config).await;
         self.state.write().config = Some(config);
     }
 
@@ -245,10 +251,17 @@ impl Recorder {
         let wanted = hardware.enabled && channel.record && has_role;
         if !wanted {
             stream.stop_recording(Some(GapCause::Disabled));
-        } else if !stream.is_recorded()
-            && let Some(track) = self.storages.track(hardware, channel, stream.id)
+            return;
+        }
+        let Some(storage) = self.storages.place(channel) else { return };
+        let (present, next) = stream.recorded_to();
+        if present == Some(storage) {
+            stream.stay();
+        } else if next != Some(storage)
+            && let Some(track) = self.storages.track(storage, hardware, channel, stream.id)
         {
-            stream.record(track);
+            let at_once = present.is_some_and(|present| !self.storages.is_wanted(present));
+            stream.record(storage, track, at_once);
         }
     }
 
@@ -288,15 +301,22 @@ impl Recorder {
 
     /// Stops the drivers, closes the files and makes everything durable.
     pub async fn stop(&self) {
-        let devices: Vec<Device> = self.state.write().devices.drain().map(|(_, device)| device).collect();
-        for device in devices {
+        let _one_at_a_time = self.snapshot.lock().await;
+        let devices: Vec<Device> = {
+            let mut state = self.state.write();
+            state.stopped = true;
+            state.devices.drain().map(|(_, device)| device).collect()
+        };
+        // All at once: each may take its time to say goodbye.
+        let ended = devices.into_iter().map(|device| async move {
             let outlet = Arc::clone(&device.outlet);
             device.stop().await;
             for stream in outlet.streams() {
                 stream.stop_recording(None);
                 stream.ring.close();
             }
-        }
+        });
+        futures::future::join_all(ended).await;
         self.storages.close().await;
     }
 }

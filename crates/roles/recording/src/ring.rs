@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use varde_api_internal::link::StateMessage;
 use varde_codec::{AccessUnit, Format};
 use varde_units::Mono;
 
 /// What a reader gets.
 #[derive(Clone, Debug)]
 pub enum Item {
+    /// How the source does: the present state first, then each that follows, unless the reader is slower than they are.
+    State(Arc<StateMessage>),
     Format(Arc<Format>),
     Unit(Arc<AccessUnit>),
 }
@@ -53,6 +56,7 @@ struct State {
     base: u64,
     bytes: usize,
     format: Option<Arc<Format>>,
+    source: Option<Arc<StateMessage>>,
     readers: u32,
     closed: bool,
 }
@@ -72,6 +76,12 @@ impl Ring {
     /// Sets the configuration of the units that follow.
     pub fn set_format(&self, format: Arc<Format>) {
         self.state.lock().format = Some(format);
+    }
+
+    /// Tells the readers how the source does.
+    pub fn set_state(&self, state: StateMessage) {
+        self.state.lock().source = Some(Arc::new(state));
+        self.arrived.notify_waiters();
     }
 
     /// Adds a unit. Before the first format it is dropped: nobody could decode it.
@@ -114,7 +124,7 @@ impl Ring {
         state.readers += 1;
         let next = state.newest_entry_point().unwrap_or(state.base + state.units.len() as u64);
         drop(state);
-        Reader { ring: Arc::clone(self), next, format: None, needs_entry_point: true }
+        Reader { ring: Arc::clone(self), next, source: None, format: None, needs_entry_point: true }
     }
 }
 
@@ -162,6 +172,7 @@ impl State {
 pub struct Reader {
     ring: Arc<Ring>,
     next: u64,
+    source: Option<Arc<StateMessage>>,
     format: Option<Arc<Format>>,
     needs_entry_point: bool,
 }
@@ -185,6 +196,12 @@ impl Reader {
 
     fn poll(&mut self) -> Poll {
         let state = self.ring.state.lock();
+        if let Some(source) = &state.source
+            && self.source.as_ref() != Some(source)
+        {
+            self.source = Some(Arc::clone(source));
+            return Poll::Item(Item::State(Arc::clone(source)));
+        }
         if self.next < state.base {
             // Fell behind: what comes next can't be decoded before an entry point.
             self.next = state.newest_entry_point().unwrap_or_else(|| state.end());
@@ -256,7 +273,7 @@ mod tests {
         while read.len() < count {
             match reader.next().await {
                 Some(Item::Unit(unit)) => read.push(unit.sequence),
-                Some(Item::Format(_)) => {}
+                Some(Item::Format(_) | Item::State(_)) => {}
                 None => break,
             }
         }
@@ -306,6 +323,20 @@ mod tests {
         ring.push(unit(6, true, 10));
         assert!(matches!(reader.next().await, Some(Item::Format(format)) if format == changed));
         assert!(matches!(reader.next().await, Some(Item::Unit(unit)) if unit.sequence == 6));
+    }
+
+    #[tokio::test]
+    async fn a_reader_hears_how_the_source_does_at_once_and_whenever_it_changes() {
+        let state = |code: &str| StateMessage { state: code.into(), parameters: serde_json::Map::new() };
+        let ring = ring(5_000, 1 << 20);
+        ring.set_state(state("connecting"));
+        let mut reader = ring.reader();
+        assert!(matches!(reader.next().await, Some(Item::State(told)) if *told == state("connecting")));
+        fill(&ring, 0..1);
+        ring.set_state(state("connecting"));
+        assert_eq!(numbers(&mut reader, 1).await, [0]);
+        ring.set_state(state("unreachable"));
+        assert!(matches!(reader.next().await, Some(Item::State(told)) if *told == state("unreachable")));
     }
 
     #[tokio::test]

@@ -41,10 +41,19 @@ pub struct SnapshotFile {
 }
 
 impl SnapshotFile {
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join("config.json")
+    }
+
     /// Reads what an earlier run kept. A damaged file counts as none, and is set aside for whoever looks into it.
     pub fn open(folder: &Path) -> Self {
-        let path = folder.join("config.json");
-        let present = fs::read(&path).ok().and_then(|text| {
+        let path = Self::path(folder);
+        let text = fs::read(&path).inspect_err(|error| {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                tracing::error!(%error, path = %path.display(), "the kept configuration can't be read");
+            }
+        });
+        let present = text.ok().and_then(|text| {
             let read = serde_json::from_slice::<SignedConfig>(&text)
                 .map_err(|error| SnapshotError::Malformed(error.to_string()))
                 .and_then(|signed| verify(&signed).map(|config| (signed, config)));

@@ -80,7 +80,7 @@ impl Storages {
         })
     }
 
-    /// Opens what is new, closes what is gone, and hands on what changed.
+    /// Opens what is new, and hands on what changed.
     pub async fn apply(self: &Arc<Self>, config: &Arc<RecorderConfig>) {
         let (storages, config) = (Arc::clone(self), Arc::clone(config));
         let applied = tokio::task::spawn_blocking(move || storages.apply_blocking(&config)).await;
@@ -114,17 +114,30 @@ impl Storages {
                 let age = storage.retention_days.map(|days| DAY * days);
                 let size_max = storage.size_max_bytes.map(ByteSize);
                 store.set_retention(age, size_max, ByteSize(storage.free_min_bytes));
+                // Also of channels that are not recorded, or that are recorded somewhere else by now: older footage
+                // of theirs may lie here.
+                for channel in config.hardware.iter().flat_map(|hardware| &hardware.channels) {
+                    store.set_channel_retention(channel.id, channel_retention(channel));
+                }
             }
         }
-        let order: Vec<StorageId> = config.storages.iter().map(|storage| storage.id).collect();
+        let mut state = self.state.write();
+        state.order = config.storages.iter().map(|storage| storage.id).collect();
+        let State { missing, order, .. } = &mut *state;
+        missing.retain(|id, _| order.contains(id));
+    }
+
+    /// Closes the storages that the configuration no longer names, once nothing is recorded to them any more.
+    pub async fn close_gone(&self, config: &RecorderConfig) {
         let gone: Vec<Arc<Store>> = {
             let mut state = self.state.write();
-            state.missing.retain(|id, _| order.contains(id));
-            let ids: Vec<StorageId> = state.open.keys().filter(|id| !order.contains(id)).copied().collect();
-            state.order = order;
+            let wanted = |id: &StorageId| config.storages.iter().any(|storage| storage.id == *id);
+            let ids: Vec<StorageId> = state.open.keys().filter(|id| !wanted(id)).copied().collect();
             ids.into_iter().filter_map(|id| state.open.remove(&id)).collect()
         };
-        gone.iter().for_each(|store| store.shut_down());
+        if !gone.is_empty() {
+            shut_down(gone).await;
+        }
     }
 
     fn open(&self, config: &RecorderConfig, storage: &StorageConfig) -> Option<Arc<Store>> {
@@ -201,26 +214,33 @@ impl Storages {
         !self.state.read().missing.is_empty()
     }
 
-    /// A writer for a channel's stream: in its own storage, or in the next one that takes recordings. `None` when
-    /// there is none.
+    /// Where a channel is recorded: in its own storage, or in the first that takes recordings. `None` when there is
+    /// none.
+    pub fn place(&self, channel: &ChannelConfig) -> Option<StorageId> {
+        let state = self.state.read();
+        let named = std::iter::once(&channel.storage).filter(|id| state.order.contains(id));
+        named.chain(&state.order).find(|id| state.open.contains_key(id)).copied()
+    }
+
+    /// Whether the configuration names it.
+    pub fn is_wanted(&self, storage: StorageId) -> bool {
+        self.state.read().order.contains(&storage)
+    }
+
+    /// A writer for a channel's stream in an open storage.
     pub fn track(
         &self,
+        storage: StorageId,
         hardware: &HardwareConfig,
         channel: &ChannelConfig,
         stream: StreamId,
     ) -> Option<TrackWriter> {
-        let store = {
-            let state = self.state.read();
-            let own = state.open.get(&channel.storage);
-            own.or_else(|| state.order.iter().find_map(|id| state.open.get(id))).cloned()?
-        };
-        let retention = channel.retention_days.map(|days| DAY * days);
-        store.set_channel_retention(channel.id, retention);
+        let store = self.state.read().open.get(&storage).cloned()?;
         Some(store.writer(TrackSpec {
             channel: channel.id,
             stream,
             priority: channel.priority,
-            retention,
+            retention: channel_retention(channel),
             channel_name: channel.name.clone(),
             device_name: hardware.name.clone(),
         }))
@@ -253,6 +273,7 @@ impl Storages {
         }
         whole.recordings.sort_by_key(|recording| (recording.start, recording.end));
         whole.gaps.sort_by_key(|gap| gap.start);
+        end_open_gaps(&mut whole);
         Ok(whole)
     }
 
@@ -329,12 +350,19 @@ impl Storages {
     /// Makes everything durable and ends the storages' threads.
     pub async fn close(&self) {
         let stores: Vec<Arc<Store>> = self.state.write().open.drain().map(|(_, store)| store).collect();
-        let closed =
-            tokio::task::spawn_blocking(move || stores.iter().for_each(|store| store.shut_down())).await;
-        if let Err(error) = closed {
-            tracing::error!(%error, "the storages could not be closed in order");
-        }
+        shut_down(stores).await;
     }
+}
+
+async fn shut_down(stores: Vec<Arc<Store>>) {
+    let closed = tokio::task::spawn_blocking(move || stores.iter().for_each(|store| store.shut_down())).await;
+    if let Err(error) = closed {
+        tracing::error!(%error, "the storages could not be closed in order");
+    }
+}
+
+fn channel_retention(channel: &ChannelConfig) -> Option<Duration> {
+    channel.retention_days.map(|days| DAY * days)
 }
 
 /// A media file that retention leaves alone while this lives.
@@ -356,6 +384,14 @@ impl OpenFile {
     pub fn read(&self, offset: u64, length: u64) -> Result<Bytes, ReadError> {
         let length = usize::try_from(length).map_err(|_| ReadError::OutOfRange)?;
         self.store.read(&self.file, offset, length)
+    }
+}
+
+/// A gap that is open in one storage has no end there when the camera went on in another.
+fn end_open_gaps(timeline: &mut Timeline) {
+    for gap in timeline.gaps.iter_mut().filter(|gap| gap.end.is_none()) {
+        gap.end =
+            timeline.recordings.iter().map(|recording| recording.start).find(|start| *start >= gap.start);
     }
 }
 

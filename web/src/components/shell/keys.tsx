@@ -15,6 +15,8 @@ const SYMBOLS: Record<string, string> = {
 };
 
 function keyText(key: string): string {
+  // Two keys in a row.
+  if (/^. .$/.test(key)) return key.toUpperCase();
   const shifted = key.startsWith("Shift+");
   const bare = shifted ? key.slice(6) : key;
   const name = SYMBOLS[bare] ?? (hasKey(`key.${bare}`) ? t(`key.${bare}` as "key.Escape") : bare);

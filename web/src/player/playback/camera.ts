@@ -56,6 +56,8 @@ export class CameraPlayback {
   drawnCount = 0;
   /** How many cameras play together; divides the memory for reverse. */
   share = 1;
+  /** Fulfilled once the last seek shows its picture, or gave way to the next run. */
+  settled: Promise<void> = Promise.resolve();
 
   constructor(
     readonly camera: Id,
@@ -98,7 +100,8 @@ export class CameraPlayback {
     const signal = this.begin("seek");
     this.at = at;
     this.covered = at;
-    return this.guard(signal, () => this.seekExact(at, signal));
+    this.settled = this.guard(signal, () => this.seekExact(at, signal));
+    return this.settled;
   }
 
   /** Fills the buffer from `at` in the direction and manner of `speed`. */
@@ -119,6 +122,7 @@ export class CameraPlayback {
     if (this.running !== "scrub") this.begin("scrub");
     this.at = at;
     this.drawn = null;
+    delete this.canvas.dataset.at;
     this.thumbnails.want(at, Math.min(640, this.boxWidth));
   }
 
@@ -203,6 +207,8 @@ export class CameraPlayback {
     signal: AbortSignal,
     onPicture: (picture: Picture<Drawable>) => void,
   ): Decoder {
+    // A run that was superseded while it waited must not close the decoder of the one that followed.
+    signal.throwIfAborted();
     this.decoder?.close();
     this.decoder = new Decoder(origin, (picture) => {
       if (signal.aborted) picture.image.close();
@@ -215,14 +221,24 @@ export class CameraPlayback {
     if (this.stills) return this.drawStill(at, signal);
     const slow = setTimeout(() => !signal.aborted && this.setStatus({ kind: "loading" }), 200);
     try {
-      const gop = await this.footage.at(at, signal);
+      let gop = await this.footage.at(at, signal);
+      signal.throwIfAborted();
       if (!gop) {
         this.blank();
         this.setStatus({ kind: "gap" });
         return;
       }
-      const { track, samples } = await this.media.gop(gop, signal);
-      const target = lastAt(samples, at);
+      let { track, samples } = await this.media.gop(gop, signal);
+      let target = lastAt(samples, at);
+      if (target.at > at) {
+        // Frames that are shown later than decoded may outlast their group: the picture is the one before's.
+        const before = await this.footage.previous(gop, signal);
+        if (before && contiguous(before, gop)) {
+          gop = before;
+          ({ track, samples } = await this.media.gop(gop, signal));
+          target = lastAt(samples, at);
+        }
+      }
       const decoder = this.newDecoder(gop.start, signal, (picture) => {
         this.pictures.push(picture);
         this.pictures.trim(target.at, true);
@@ -418,6 +434,7 @@ export class CameraPlayback {
   private async drawStill(at: Micros, signal: AbortSignal): Promise<void> {
     const codec = this.stills ?? "";
     const gop = await this.footage.at(at, signal);
+    signal.throwIfAborted();
     if (!gop) {
       this.blank();
       this.setStatus({ kind: "gap" });

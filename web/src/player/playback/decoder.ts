@@ -2,6 +2,7 @@
  * Samples in, pictures out: WebCodecs for compressed video, the browser's image decoder for motion JPEG.
  */
 import type { Micros } from "../../data/time";
+import { cropOffset, type Offset } from "../crop";
 import type { TrackInfo } from "../demux";
 import type { TimedSample } from "./media";
 import type { Picture } from "./pictures";
@@ -49,6 +50,7 @@ export class Decoder {
   private configured = "";
   private durations = new Map<number, Micros>();
   private failed: Error | undefined;
+  private offset: Offset = { x: 0, y: 0 };
   private wake: (() => void) | undefined;
 
   constructor(
@@ -65,6 +67,8 @@ export class Decoder {
       if (this.decoder?.state === "configured") await this.decoder.flush().catch(() => undefined);
       this.close();
       this.failed = undefined;
+      this.offset =
+        track.entry === "avc1" || track.entry === "avc3" ? cropOffset(track.description) : { x: 0, y: 0 };
       this.decoder = new VideoDecoder({
         output: (frame) => this.onFrame(frame),
         error: (error) => {
@@ -127,6 +131,21 @@ export class Decoder {
   private onFrame(frame: VideoFrame): void {
     const duration = this.durations.get(frame.timestamp) ?? frame.duration ?? 40_000;
     this.durations.delete(frame.timestamp);
-    this.onPicture({ at: this.origin + frame.timestamp, duration, image: frame });
+    this.onPicture({ at: this.origin + frame.timestamp, duration, image: this.cropped(frame) });
+  }
+
+  /** Moves the visible part to where the stream says it is, if the decoder has not and the rows are there. */
+  private cropped(frame: VideoFrame): VideoFrame {
+    const { x, y } = this.offset;
+    const seen = frame.visibleRect;
+    if ((x === 0 && y === 0) || !seen || seen.x !== 0 || seen.y !== 0) return frame;
+    if (x + seen.width > frame.codedWidth || y + seen.height > frame.codedHeight) return frame;
+    try {
+      const moved = new VideoFrame(frame, { visibleRect: { x, y, width: seen.width, height: seen.height } });
+      frame.close();
+      return moved;
+    } catch {
+      return frame;
+    }
   }
 }

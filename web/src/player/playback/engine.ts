@@ -10,6 +10,7 @@ import { Sound } from "./audio";
 import { CameraPlayback } from "./camera";
 import { advance, nextSpeed, shuttle } from "./clock";
 import type { Footage } from "./footage";
+import { Stepper } from "./step";
 
 export interface EngineSnapshot {
   playing: boolean;
@@ -44,7 +45,14 @@ export class PlaybackEngine {
   private stalledSince = 0;
   private noteTimer: ReturnType<typeof setTimeout> | undefined;
   private restTimer: ReturnType<typeof setTimeout> | undefined;
-  private stepping: Promise<void> = Promise.resolve();
+  private readonly stepper = new Stepper(
+    () => this.cameras.values().next().value,
+    () => this.at,
+    (at) => {
+      this.setTime(at);
+      this.seekCameras();
+    },
+  );
   private sound: Sound | undefined;
 
   constructor(
@@ -86,14 +94,16 @@ export class PlaybackEngine {
   dispose(): void {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.noteTimer);
-    clearTimeout(this.restTimer);
+    this.endScrub();
+    this.stepper.cancel();
     this.sound?.stop();
     this.setCameras([]);
     this.change({ playing: false });
   }
 
   play(speed = this.current.speed): void {
-    clearTimeout(this.restTimer);
+    this.endScrub();
+    this.stepper.cancel();
     this.change({ playing: true, speed });
     for (const camera of this.cameras.values()) camera.play(this.at, speed);
     this.playSound();
@@ -131,7 +141,8 @@ export class PlaybackEngine {
   }
 
   seek(at: Micros): void {
-    clearTimeout(this.restTimer);
+    this.endScrub();
+    this.stepper.cancel();
     this.setTime(Math.min(at, this.now() - EDGE / 3));
     if (this.current.playing) this.play();
     else this.seekCameras();
@@ -139,6 +150,7 @@ export class PlaybackEngine {
 
   /** While a pointer drags the playhead: thumbnails at once, the exact frame when it rests. */
   scrub(at: Micros): void {
+    this.stepper.cancel();
     if (this.current.playing) {
       cancelAnimationFrame(this.frame);
       this.sound?.stop();
@@ -146,22 +158,27 @@ export class PlaybackEngine {
     }
     this.setTime(Math.min(at, this.now()));
     for (const camera of this.cameras.values()) camera.scrub(this.at);
-    clearTimeout(this.restTimer);
-    this.restTimer = setTimeout(() => this.seekCameras(), REST_MS);
+    this.endScrub();
+    this.restTimer = setTimeout(() => {
+      this.restTimer = undefined;
+      this.seekCameras();
+    }, REST_MS);
   }
 
-  /** One frame on or back, by the frames of the leading camera. */
+  /** One frame on or back, by the frames of the leading camera; steps that come too fast are taken in turn. */
   step(forward: boolean): Promise<void> {
     this.pause();
-    // Key repeat: each step starts from where the last one arrived.
-    this.stepping = this.stepping.then(async () => {
-      const [leader] = this.cameras.values();
-      const next = await leader?.neighbour(this.at, forward).catch(() => null);
-      if (next === null || next === undefined || this.current.playing) return;
-      this.setTime(next);
-      await Promise.all([...this.cameras.values()].map((camera) => camera.seek(next)));
-    });
-    return this.stepping;
+    if (this.restTimer !== undefined) {
+      // A scrub that has not come to rest yet: it does so now, and the step starts from its picture.
+      this.endScrub();
+      this.seekCameras();
+    }
+    return this.stepper.step(forward);
+  }
+
+  private endScrub(): void {
+    clearTimeout(this.restTimer);
+    this.restTimer = undefined;
   }
 
   /** Chooses the one camera that is heard; `null` is silence. */

@@ -83,7 +83,10 @@ export class Footage {
   async from(at: Micros, signal: AbortSignal): Promise<Gop | undefined> {
     const here = await this.at(at, signal);
     if (here) return here;
+    // Only within this window: between it and a later one that was read there may be footage not read yet.
+    const windowEnd = (Math.floor(at / WINDOW) + 1) * WINDOW;
     let later = this.firstAfter(at);
+    if (later && later.start >= windowEnd) later = undefined;
     if (!later && at < this.now()) {
       const next = await this.findFootage(at, true, signal);
       if (next === null) return undefined;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { PlanAnswer } from "../../data/api";
+import type { PlanAnswer, PlanFragment } from "../../data/api";
 import { formatTime, SECOND } from "../../data/time";
 import { advance, nextSpeed, shuttle } from "./clock";
 import { Footage, WINDOW } from "./footage";
@@ -77,7 +77,7 @@ describe("the picture buffer", () => {
 /** Two seconds a group, two fragments each; nothing between 300 s and 900 s. */
 function plan(start: number, end: number): PlanAnswer {
   const file = (name: string, from: number, to: number) => {
-    const fragments: PlanAnswer["tracks"][number]["files"][number]["fragments"] = [];
+    const fragments: PlanFragment[] = [];
     for (let at = from; at < to; at += 1) {
       const absolute = at * SECOND;
       if (absolute + SECOND <= start || absolute >= end) continue;

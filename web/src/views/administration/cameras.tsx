@@ -192,7 +192,7 @@ function Row({
             : stateText(camera.state, camera.parameters)}
         </span>
       </span>
-      <span className={styles.dim}>{host(camera.url)}</span>
+      <span className={styles.dim}>{host(camera.url ?? undefined)}</span>
       <span className={styles.dim}>{main?.height ? `${main.width}×${main.height}` : "–"}</span>
       <span className={styles.dim}>{bitrate > 0 ? bitrateText(bitrate) : "–"}</span>
     </button>

@@ -1,7 +1,7 @@
 /** A live picture in a form: of a camera, or of an address that is not saved yet. */
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import type { Id, Parameters } from "../../data/api";
+import type { CameraState, Id, Parameters } from "../../data/api";
 import { preview_create, preview_delete, preview_get } from "../../data/camera";
 import { t } from "../../i18n";
 import { Overlay, overlayWords, useLivePlayer } from "../live/tile";
@@ -15,9 +15,9 @@ export function LivePreview({
   parameters,
 }: {
   id: Id;
-  state: string;
+  state: CameraState;
   since?: string | null;
-  parameters?: Parameters | null;
+  parameters: Parameters;
 }) {
   const { box, snapshot } = useLivePlayer(id, undefined, "live");
   const words = overlayWords({ state, state_since: since, parameters }, snapshot);
@@ -76,7 +76,7 @@ export function PreviewBox({ preview, asked }: { preview: ReturnType<typeof useP
           key={preview.id}
           id={preview.id}
           state={preview.state?.state ?? "connecting"}
-          parameters={preview.state?.parameters}
+          parameters={preview.state?.parameters ?? {}}
         />
       ) : (
         <div className={styles.previewEmpty}>

@@ -3,13 +3,14 @@ import { NumberInput, Skeleton } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { Empty } from "../../components/empty";
 import { ProblemNotice, toast, toastProblem } from "../../components/problem";
-import type { Camera, Storage, StorageCamera } from "../../data/api";
+import type { Storage } from "../../data/api";
 import { useCameras } from "../../data/camera";
 import { useStorageActions, useStorages } from "../../data/storage";
 import { parseTime, serverClock } from "../../data/time";
 import { t, tCode } from "../../i18n";
 import { bytesText, dateTimeText, daysText, sinceText } from "../../i18n/format";
 import styles from "./administration.module.css";
+import { foldSound } from "./usage";
 
 export function StoragePage() {
   const storages = useStorages();
@@ -67,7 +68,7 @@ function Card({ storage }: { storage: Storage }) {
         <span style={{ width: percent(storage.used_bytes) }} />
         <span data-other style={{ width: percent(other) }} />
       </div>
-      <div className={styles.legend}>
+      <div className={`${styles.legend} tabular`}>
         <span>
           <i />
           {t("storage.used", { size: bytesText(storage.used_bytes) })}
@@ -81,7 +82,7 @@ function Card({ storage }: { storage: Storage }) {
           {t("storage.free", { size: bytesText(storage.free_bytes) })}
         </span>
       </div>
-      <div className={styles.figures}>
+      <div className={`${styles.figures} tabular`}>
         <div>
           <strong>{daysText(storage.days_kept)}</strong>
           <span title={oldest === null ? undefined : dateTimeText(oldest)}>{t("storage.days_kept")}</span>
@@ -141,28 +142,6 @@ function Card({ storage }: { storage: Storage }) {
       </div>
     </section>
   );
-}
-
-/** A microphone is a channel of its own; people look for its bytes at the camera. */
-export function foldSound(
-  rows: StorageCamera[],
-  cameras: Pick<Camera, "id" | "microphone">[],
-): StorageCamera[] {
-  const owners = new Map(cameras.map((camera) => [camera.microphone, camera.id]));
-  const folded = new Map<string, StorageCamera>();
-  for (const row of rows) {
-    const camera = owners.get(row.camera) ?? row.camera;
-    const known = folded.get(camera);
-    if (!known) folded.set(camera, { ...row, camera });
-    else {
-      known.used_bytes += row.used_bytes;
-      known.bytes_per_day = (known.bytes_per_day ?? 0) + (row.bytes_per_day ?? 0);
-      // Times of one server compare as text.
-      if (row.oldest && (!known.oldest || row.oldest < known.oldest)) known.oldest = row.oldest;
-      if (row.newest && (!known.newest || row.newest > known.newest)) known.newest = row.newest;
-    }
-  }
-  return [...folded.values()];
 }
 
 function Retention({ storage }: { storage: Storage }) {

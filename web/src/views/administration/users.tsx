@@ -108,7 +108,7 @@ function Form({ user, close }: { user: User | undefined; close: () => void }) {
   const [password, setPassword] = useState("");
   const [enabled, setEnabled] = useState(user?.enabled ?? true);
   const [all, setAll] = useState(user ? user.cameras === "all" : true);
-  const [chosen, setChosen] = useState<Id[]>(user && user.cameras !== "all" ? user.cameras : []);
+  const [chosen, setChosen] = useState<Id[]>(user && user.cameras !== "all" ? [...user.cameras] : []);
   const [removing, setRemoving] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);

@@ -36,7 +36,17 @@ export default function Events() {
   const type = search.get("type") ?? undefined;
   const events = useEvents({ camera, type });
   const cameras = useCameras();
-  const names = useMemo(() => new Map(cameras.data?.map((item) => [item.id, item.name])), [cameras.data]);
+  // A microphone is a channel of its own; its events belong to its camera.
+  const names = useMemo(
+    () =>
+      new Map(
+        cameras.data?.flatMap((item): [string, string][] => [
+          [item.id, item.name],
+          ...(item.microphone ? ([[item.microphone, item.name]] as [string, string][]) : []),
+        ]),
+      ),
+    [cameras.data],
+  );
   const [live, setLive] = useState<Event[]>([]);
   const scroll = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -121,7 +131,7 @@ export default function Events() {
                   key={event.id}
                   event={event}
                   top={item.start}
-                  name={event.camera && names.get(event.camera)}
+                  name={event.camera ? names.get(event.camera) : undefined}
                 />
               ) : null;
             })}

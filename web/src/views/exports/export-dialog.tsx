@@ -71,7 +71,7 @@ export function ExportDialog({
   };
 
   return (
-    <Modal opened onClose={close} title={t("export.title")} size={460} transitionProps={{ duration: 0 }}>
+    <Modal opened onClose={close} title={t("export.title")} size={540} transitionProps={{ duration: 0 }}>
       <form className={styles.form} onSubmit={submit}>
         <div className={styles.pair}>
           <TextInput
@@ -140,7 +140,7 @@ export function ExportDialog({
           <Button variant="default" onClick={close}>
             {t("common.cancel")}
           </Button>
-          <Button type="submit" loading={busy} disabled={!valid}>
+          <Button type="submit" loading={busy} disabled={!valid} data-autofocus>
             {t("export.submit")}
           </Button>
         </div>

@@ -19,18 +19,18 @@ import { Timeline } from "../../components/timeline/timeline";
 import type { Id } from "../../data/api";
 import { useCameras } from "../../data/camera";
 import { mayActAs, useSession } from "../../data/session";
-import { useSystem } from "../../data/system";
-import { formatTime, HOUR, MINUTE, parseTime, SECOND, serverClock } from "../../data/time";
+import { formatTime, parseTime, SECOND, serverClock } from "../../data/time";
 import { useTimelines } from "../../data/timeline";
 import { t } from "../../i18n";
 import { durationText } from "../../i18n/format";
 import { navigate, setSearch, useLocation } from "../../router";
 import { ExportDialog } from "../exports/export-dialog";
 import { fitGrid, TILES_MAX } from "../live/wall";
+import { type Begin, viewAround } from "./begin";
 import styles from "./playback.module.css";
 import { PlaybackTile } from "./tile";
 import { TransportBar } from "./transport-bar";
-import { usePlayback } from "./use-playback";
+import { useBegin, usePlayback } from "./use-playback";
 import { useZone, ZoneSwitch } from "./zone";
 
 const CAMERAS_AT_FIRST = 4;
@@ -60,17 +60,24 @@ export default function Playback() {
     named === null
       ? all.slice(0, CAMERAS_AT_FIRST).map((camera) => camera.id)
       : named.split(",").filter((id) => known.has(id));
-  return <Room chosen={chosen.slice(0, TILES_MAX)} />;
+  return <Opening chosen={chosen.slice(0, TILES_MAX)} />;
 }
 
-function Room({ chosen }: { chosen: Id[] }) {
+/** Finds out where to begin, unless the address says so. */
+function Opening({ chosen }: { chosen: Id[] }) {
+  const asked = parseTime(useLocation().search.get("t"));
+  const newest = useBegin(chosen, asked === null);
+  const begin = asked === null ? newest : { at: asked, view: viewAround(asked, serverClock.now()) };
+  return begin ? <Room chosen={chosen} begin={begin} /> : <div className={styles.room} aria-busy="true" />;
+}
+
+function Room({ chosen, begin }: { chosen: Id[]; begin: Begin }) {
   const { search } = useLocation();
   const cameras = useCameras();
   const session = useSession();
-  const system = useSystem();
-  const zone = useZone(system.data?.time_zone);
-  const { engine, snapshot, playhead } = usePlayback(chosen, search.get("t"));
-  const [view, setViewState] = useState<View>(() => firstView(search, engine.at));
+  const zone = useZone();
+  const { engine, snapshot, playhead } = usePlayback(chosen, begin.at, search.get("t"));
+  const [view, setViewState] = useState<View>(() => namedView(search) ?? begin.view);
   const [selection, setSelection] = useState<Span | null>(null);
   const [exporting, setExporting] = useState(false);
   const [big, setBig] = useState<Id | null>(null);
@@ -346,11 +353,11 @@ function Room({ chosen }: { chosen: Id[] }) {
   );
 }
 
-function firstView(search: URLSearchParams, at: number): View {
+/** The view that the address names. */
+function namedView(search: URLSearchParams): View | null {
   const from = parseTime(search.get("from") ? `${search.get("from")}Z` : null);
   const to = parseTime(search.get("to") ? `${search.get("to")}Z` : null);
-  if (from !== null && to !== null && to - from >= SECOND) return { start: from, end: to };
-  return clampView({ start: at - HOUR / 2, end: at + 10 * MINUTE }, serverClock.now());
+  return from !== null && to !== null && to - from >= SECOND ? { start: from, end: to } : null;
 }
 
 function CameraPicker({ chosen, onChange }: { chosen: Id[]; onChange: (ids: Id[]) => void }) {

@@ -1,30 +1,26 @@
-/** The one switch for the time zone: the site's, mine, or UTC. */
+/** The one switch for the time zone: mine or UTC. */
 import { SegmentedControl } from "@mantine/core";
 import { useState } from "react";
 import { t } from "../../i18n";
 
-export type ZoneChoice = "site" | "mine" | "utc";
+export type ZoneChoice = "mine" | "utc";
 
+const CHOICES: ZoneChoice[] = ["mine", "utc"];
 const STORE = "varde.zone";
 
 export interface Zone {
   choice: ZoneChoice;
-  choices: ZoneChoice[];
   /** For `Intl`; nothing is the browser's own. */
   timeZone: string | undefined;
   set(choice: ZoneChoice): void;
 }
 
-export function useZone(site: string | undefined): Zone {
+export function useZone(): Zone {
   const [stored, setStored] = useState(() => localStorage.getItem(STORE) as ZoneChoice | null);
-  const mine = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  // The site's zone is only a choice of its own where it differs.
-  const choices: ZoneChoice[] = site && site !== mine ? ["site", "mine", "utc"] : ["mine", "utc"];
-  const choice = stored && choices.includes(stored) ? stored : (choices[0] ?? "mine");
+  const choice = stored === "utc" ? "utc" : "mine";
   return {
     choice,
-    choices,
-    timeZone: choice === "utc" ? "UTC" : choice === "site" ? site : undefined,
+    timeZone: choice === "utc" ? "UTC" : undefined,
     set: (next) => {
       localStorage.setItem(STORE, next);
       setStored(next);
@@ -38,7 +34,7 @@ export function ZoneSwitch({ zone }: { zone: Zone }) {
       aria-label={t("zone.label")}
       value={zone.choice}
       onChange={(value) => zone.set(value as ZoneChoice)}
-      data={zone.choices.map((value) => ({ value, label: t(`zone.${value}`) }))}
+      data={CHOICES.map((value) => ({ value, label: t(`zone.${value}`) }))}
     />
   );
 }

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::Failure;
-use super::credentials::{Credentials, Server};
+use super::credentials::{Credentials, Server, Token};
 
 /// Which server, and how to reach it.
 #[derive(Clone, Debug, Default, Args)]
@@ -18,7 +18,7 @@ pub struct Connection {
     pub url: Option<String>,
     /// API token; without it, the one that `varde login` kept
     #[arg(long, env = "VARDE_TOKEN", hide_env_values = true, global = true)]
-    pub token: Option<String>,
+    pub token: Option<Token>,
     /// File with the certificate authority of the server
     #[arg(long, global = true)]
     pub ca: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub struct Connection {
 pub struct Api {
     client: reqwest::Client,
     base: String,
-    token: Option<String>,
+    token: Option<Token>,
 }
 
 impl Api {
@@ -51,21 +51,19 @@ impl Api {
             )));
         }
         let ca = connection.ca.clone().or(server.ca.clone());
-        Self::new(
-            &Server { token: String::new(), ca, insecure: connection.insecure || server.insecure },
-            base,
-            token,
-        )
+        // Who names an authority now wants it asked, whatever the sign-in did without.
+        let insecure = connection.insecure || (server.insecure && connection.ca.is_none());
+        Self::new(&Server { token: Token::default(), ca, insecure }, base, token)
     }
 
     /// A connection without a token yet.
     pub fn anonymous(url: &str, connection: &Connection) -> Result<Self, Failure> {
         let server =
-            Server { token: String::new(), ca: connection.ca.clone(), insecure: connection.insecure };
+            Server { token: Token::default(), ca: connection.ca.clone(), insecure: connection.insecure };
         Self::new(&server, base(url)?, None)
     }
 
-    fn new(server: &Server, base: String, token: Option<String>) -> Result<Self, Failure> {
+    fn new(server: &Server, base: String, token: Option<Token>) -> Result<Self, Failure> {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
@@ -84,11 +82,6 @@ impl Api {
 
     pub fn base(&self) -> &str {
         &self.base
-    }
-
-    pub fn with_token(mut self, token: String) -> Self {
-        self.token = Some(token);
-        self
     }
 
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
@@ -133,7 +126,7 @@ impl Api {
     ) -> Result<reqwest::Response, Failure> {
         let mut request = self.client.request(method, format!("{}/api/v1{path}", self.base)).query(query);
         if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+            request = request.bearer_auth(token.as_str());
         }
         if let Some(body) = body {
             request = request.json(body);
@@ -195,6 +188,13 @@ async fn refusal(answer: reqwest::Response) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let connection =
+            Connection { token: Some(Token::from("canary".to_owned())), ..Connection::default() };
+        assert!(!format!("{connection:?}").contains("canary"));
+    }
 
     #[test]
     fn an_address_is_cut_to_its_origin() {

@@ -65,7 +65,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             if arguments.json {
                 println!("{camera}");
             } else {
-                println!("Added {} ({}).", text(&camera, "name"), text(&camera, "id"));
+                println!("Added {} ({}).", printable(text(&camera, "name")), text(&camera, "id"));
             }
         }
         Command::List => {
@@ -84,7 +84,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             if arguments.json {
                 println!("{}", json!({ "id": found["id"], "retired": true }));
             } else {
-                println!("Retired {}. Its footage stays until retention removes it.", text(&found, "name"));
+                let name = printable(text(&found, "name"));
+                println!("Retired {name}. Its footage stays until retention removes it.");
             }
         }
     }

@@ -68,22 +68,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             ProgressStyle::with_template("{spinner} {bytes}").expect("the template is well formed"),
         ),
     };
-    let mut pieces = answer.bytes_stream();
-    let mut bytes = 0_u64;
-    while let Some(piece) = pieces.next().await {
-        let piece = match piece {
-            Ok(piece) => piece,
-            Err(error) => {
-                drop(file);
-                let _ = tokio::fs::remove_file(&arguments.output).await;
-                return Err(Failure::Failed(format!("the export broke off, nothing was kept: {error}")));
-            }
-        };
-        file.write_all(&piece).await?;
-        bytes += piece.len() as u64;
-        bar.set_position(bytes);
-    }
-    file.sync_all().await?;
+    let bytes = match receive(answer, &mut file, &bar).await {
+        Ok(bytes) => bytes,
+        Err(failure) => {
+            drop(file);
+            let _ = tokio::fs::remove_file(&arguments.output).await;
+            return Err(Failure::Failed(format!("the export broke off, nothing was kept: {failure}")));
+        }
+    };
     bar.finish_and_clear();
     if arguments.json {
         println!("{}", json!({ "file": arguments.output.display().to_string(), "bytes": bytes }));
@@ -91,4 +83,22 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         println!("Wrote {} ({}).", arguments.output.display(), varde_units::ByteSize(bytes));
     }
     Ok(())
+}
+
+/// Writes what comes until its end; gives the number of bytes.
+async fn receive(
+    answer: reqwest::Response,
+    file: &mut tokio::fs::File,
+    bar: &ProgressBar,
+) -> Result<u64, Failure> {
+    let mut pieces = answer.bytes_stream();
+    let mut bytes = 0_u64;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| Failure::Failed(error.to_string()))?;
+        file.write_all(&piece).await?;
+        bytes += piece.len() as u64;
+        bar.set_position(bytes);
+    }
+    file.sync_all().await?;
+    Ok(bytes)
 }

@@ -93,7 +93,7 @@ async fn finish(
 fn keep(base: &str, token: String, connection: &Connection) -> Result<PathBuf, Failure> {
     let mut kept = Credentials::load()?;
     kept.default = Some(base.to_owned());
-    let server = Server { token, ca: connection.ca.clone(), insecure: connection.insecure };
+    let server = Server { token: token.into(), ca: connection.ca.clone(), insecure: connection.insecure };
     kept.servers.insert(base.to_owned(), server);
     kept.save()
 }

@@ -89,7 +89,7 @@ fn verify(
         println!(
             "{}",
             json!({
-                "files": report.files, "fragments": report.fragments, "media_bytes": report.media_bytes,
+                "files": report.files, "open": report.open, "fragments": report.fragments, "media_bytes": report.media_bytes,
                 "checkpoints": report.checkpoints, "findings": findings,
             })
         );
@@ -101,6 +101,12 @@ fn verify(
             ByteSize(report.media_bytes),
             report.checkpoints
         );
+        if report.open > 0 {
+            println!(
+                "{} of the recordings are still open: being written now, or left by a crash.",
+                report.open
+            );
+        }
         report.findings.iter().for_each(|finding| println!("  {finding}"));
     }
     if !report.is_clean() {

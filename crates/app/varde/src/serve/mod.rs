@@ -53,6 +53,16 @@ pub enum Role {
     Rest,
 }
 
+impl Role {
+    /// As the command line spells it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Rest => "rest",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct RoleOptions {
     #[arg(value_enum)]
@@ -67,7 +77,8 @@ pub struct RoleOptions {
 /// Runs the server until it is told to stop.
 pub fn supervise(options: &Options) -> Result<(), Failure> {
     start_log(options);
-    folders::Folders::create(options)?;
+    let folders = folders::Folders::create(options)?;
+    let _lock = folders.lock_server()?;
     supervisor::run(options)
 }
 
@@ -76,8 +87,9 @@ pub fn run_role(arguments: &RoleOptions) -> Result<(), Failure> {
     start_log(&arguments.options);
     supervisor::end_with_parent()?;
     let folders = folders::Folders::create(&arguments.options)?;
+    let _lock = folders.lock_role(arguments.role.name())?;
     match arguments.role {
-        Role::Recording => recording::run(&arguments.options, &folders),
+        Role::Recording => recording::run(&folders),
         Role::Rest => rest::run(&arguments.options, &folders, arguments.again),
     }
 }

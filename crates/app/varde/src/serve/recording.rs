@@ -8,10 +8,10 @@ use varde_driver_rtsp::RtspDriver;
 use varde_units::Utc;
 
 use super::folders::Folders;
-use super::{Options, told_to_stop};
+use super::told_to_stop;
 use crate::cli::Failure;
 
-pub fn run(_: &Options, folders: &Folders) -> Result<(), Failure> {
+pub fn run(folders: &Folders) -> Result<(), Failure> {
     let options = recorder_options(&folders.recorder);
     let driver = RtspDriver::new(concat!("Varde/", env!("CARGO_PKG_VERSION")))?;
     let drivers: Vec<Arc<dyn Driver>> = vec![Arc::new(driver)];

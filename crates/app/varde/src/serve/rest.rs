@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::warn;
 use utoipa::openapi::OpenApi;
 use varde_database::Database;
@@ -12,7 +13,7 @@ use varde_events::Events;
 use varde_gateway::{Gateway, GatewayOptions, Limits, Vision, web_client};
 use varde_http::{
     HostNames, Listener, MetricsSource, Routes, Server, ServerOptions, Site, SiteOptions, TlsMode, document,
-    metrics_routes, openapi_routes,
+    document_gaps, metrics_routes, openapi_routes,
 };
 use varde_management::{Management, ManagementOptions};
 use varde_recorder_link::RecorderClient;
@@ -62,7 +63,7 @@ async fn serve(options: &Options, folders: &Folders, again: bool) -> Result<(), 
     .map_err(|error| failed(&error))?;
 
     let routes = public_routes(&management, &events, &gateway);
-    let document = document(openapi_parts(), routes.table());
+    let document = described(&routes)?;
     let metrics: Vec<Arc<dyn MetricsSource>> = vec![management.clone()];
     let routes = routes.merge(openapi_routes(&document)).merge(metrics_routes(metrics));
     let host_names = HostNames(options.hosts.clone());
@@ -71,7 +72,7 @@ async fn serve(options: &Options, folders: &Folders, again: bool) -> Result<(), 
 
     let server = Server::bind(&ServerOptions {
         listeners: vec![Listener { address: options.listen, tls: TlsMode::Automatic }],
-        tls_folder: folders.management.join("tls"),
+        tls_folder: folders.management.clone(),
         host_names,
     })
     .await
@@ -79,24 +80,25 @@ async fn serve(options: &Options, folders: &Folders, again: bool) -> Result<(), 
     announce(options, &server, &management, again);
 
     let (stop, stopped) = watch::channel(false);
-    let managing = {
-        let (management, stopped) = (management.clone(), stopped.clone());
-        tokio::spawn(async move { management.run(stopped).await })
+    let mut tasks = JoinSet::new();
+    let managing = stopped.clone();
+    tasks.spawn(async move { management.run(managing).await });
+    let collecting = stopped.clone();
+    tasks.spawn(async move { events.run(subscriber, collecting).await });
+    tasks.spawn(server.serve(site.into_router(), stopped));
+    let ended = tokio::select! {
+        () = told_to_stop() => Ok(()),
+        // None of them ends by itself. Half a server helps nobody: the supervisor starts a whole one.
+        _ = tasks.join_next() => Err(Failure::Failed("a part of the server ended by itself".into())),
     };
-    let collecting = {
-        let stopped = stopped.clone();
-        tokio::spawn(async move { events.run(subscriber, stopped).await })
-    };
-    let serving = tokio::spawn(server.serve(site.into_router(), stopped));
-    told_to_stop().await;
     let _ = stop.send(true);
-    for task in [serving, managing, collecting] {
-        if let Err(error) = task.await {
+    while let Some(task) = tasks.join_next().await {
+        if let Err(error) = task {
             warn!(%error, "a task ended in a panic");
         }
     }
     database.close().await;
-    Ok(())
+    ended
 }
 
 /// Says where the server answers, and the code that its first administrator needs.
@@ -169,10 +171,21 @@ pub async fn openapi_text() -> Result<String, Failure> {
     .await
     .map_err(|error| failed(&error))?;
     let routes = public_routes(&management, &events, &gateway);
-    let text = document(openapi_parts(), routes.table()).to_pretty_json().map_err(|error| failed(&error))?;
+    let text = described(&routes)?.to_pretty_json().map_err(|error| failed(&error))?;
     database.close().await;
     let _ = std::fs::remove_dir_all(&folder);
     Ok(text)
+}
+
+/// The description of every route. A route without one is a defect, and the server does not start with it.
+fn described(routes: &Routes) -> Result<OpenApi, Failure> {
+    let document = document(openapi_parts(), routes.table());
+    let gaps = document_gaps(&document, routes.table());
+    if gaps.is_empty() {
+        Ok(document)
+    } else {
+        Err(Failure::Failed(format!("the API's description has gaps: {}", gaps.join("; "))))
+    }
 }
 
 fn openapi_parts() -> Vec<OpenApi> {

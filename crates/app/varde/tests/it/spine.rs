@@ -11,7 +11,7 @@ fn instant(value: &serde_json::Value) -> Utc {
     value.as_str().unwrap_or_else(|| panic!("{value} is no time")).parse().unwrap()
 }
 
-fn media_files(folder: &std::path::Path) -> Vec<PathBuf> {
+pub fn media_files(folder: &std::path::Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use varde_recorder_link::RecorderClient;
 
 /// Generous: the test machine may have two slow cores and other tests beside.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -21,9 +23,15 @@ pub struct Program {
 
 impl Program {
     pub fn start(arguments: &[&str], folder: &Path, log: &str) -> Self {
+        Self::start_with(arguments, &[], folder, log)
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_with(arguments: &[&str], environment: &[(&str, &str)], folder: &Path, log: &str) -> Self {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(log)).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_varde"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -45,18 +53,40 @@ impl Program {
         Self { child, says }
     }
 
+    /// Starts one that may never have anything to say.
+    pub fn start_silent(arguments: &[&str], folder: &Path, log: &str) -> Self {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(log)).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_varde"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { child, says: Value::Null }
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Ends it in order and waits.
     pub fn stop(mut self) {
+        self.stop_in_place();
+    }
+
+    /// The same for one that is started again in its place.
+    pub fn stop_in_place(&mut self) {
         signal(self.child.id(), "TERM");
         let _ = self.child.wait();
     }
 
-    /// Ends it as a power cut would: at once.
-    pub fn kill(mut self) {
+    /// Ends it and its children as a power cut would: at once, none of them in order.
+    pub fn kill_in_place(&mut self) {
+        signal(self.child.id(), "STOP");
+        for (child, _) in children(self.child.id()) {
+            signal(child, "KILL");
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -94,11 +124,16 @@ pub struct Stack {
     pub cameras: Program,
     pub server: Program,
     pub api: Api,
+    port: u16,
 }
 
 impl Stack {
     pub async fn start(cameras: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), cameras, &[]).await
+    }
+
+    /// The same in a given folder, the server with variables of the environment.
+    pub async fn start_in(folder: tempfile::TempDir, cameras: u32, environment: &[(&str, &str)]) -> Self {
         let count = cameras.to_string();
         let farm = Program::start(
             &[
@@ -115,7 +150,8 @@ impl Stack {
             folder.path(),
             "cameras.log",
         );
-        let server = serve(folder.path());
+        let port = free_port();
+        let server = serve(folder.path(), port, environment);
         let url = server.says["url"].as_str().unwrap().to_owned();
         let code = server.says["setup_code"].as_str().expect("a fresh server prints its code").to_owned();
         let mut api = Api { client: reqwest::Client::new(), url, token: String::new() };
@@ -132,7 +168,7 @@ impl Stack {
             .await
             .unwrap();
         api.token = answer["token"].as_str().unwrap().to_owned();
-        Self { folder, cameras: farm, server, api }
+        Self { folder, cameras: farm, server, api, port }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -141,14 +177,34 @@ impl Stack {
 
     /// Starts the server again on the same data; the one before must have ended.
     pub fn serve_again(&mut self) {
-        self.server = serve(self.folder.path());
-        self.api.url = self.server.says["url"].as_str().unwrap().to_owned();
+        self.server = serve(self.folder.path(), self.port, &[]);
+    }
+
+    /// The same where the server may never come to answer.
+    pub fn serve_again_silently(&mut self) {
+        let data = self.data();
+        self.server = Program::start_silent(
+            &serve_arguments(data.to_str().unwrap(), &listen(self.port)),
+            self.folder.path(),
+            "server.log",
+        );
+    }
+
+    /// The recorder's own door, which answers whatever happens to the rest.
+    pub fn recorder(&self) -> RecorderClient {
+        RecorderClient::new(self.data().join("run/recorder.sock"))
     }
 
     /// Adds virtual camera `number` and gives its id.
     pub async fn add_camera(&self, number: usize) -> String {
+        self.add_camera_to(number, None).await
+    }
+
+    /// The same, recorded to a given storage.
+    pub async fn add_camera_to(&self, number: usize, storage: Option<&str>) -> String {
         let camera = &self.cameras.says["cameras"][number];
         let body = json!({
+            "storage": storage,
             "name": camera["name"], "url": camera["main"], "sub_url": camera["sub"],
             "user": self.cameras.says["user"], "password": self.cameras.says["password"],
         });
@@ -170,9 +226,13 @@ impl Stack {
 
     /// Process of the child in this role.
     pub fn child(&self, role: &str) -> u32 {
-        let children = children(self.server.id());
-        let found = children.iter().find(|(_, line)| line.contains(&format!("role {role}")));
-        found.unwrap_or_else(|| panic!("no {role} child among {children:?}")).0
+        self.child_now(role).unwrap_or_else(|| panic!("no {role} child"))
+    }
+
+    /// `None` while there is none.
+    pub fn child_now(&self, role: &str) -> Option<u32> {
+        let role = format!("role {role}");
+        children(self.server.id()).into_iter().find(|(_, line)| line.contains(&role)).map(|(id, _)| id)
     }
 
     /// Tells virtual camera `number` to misbehave.
@@ -193,22 +253,29 @@ impl Stack {
     }
 }
 
-fn serve(folder: &Path) -> Program {
+fn serve(folder: &Path, port: u16, environment: &[(&str, &str)]) -> Program {
     let data = folder.join("data");
-    Program::start(
-        &[
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--allow-network",
-            "127.0.0.0/8",
-            "--json",
-            "--data",
-            data.to_str().unwrap(),
-        ],
-        folder,
-        "server.log",
-    )
+    let listen = listen(port);
+    let arguments = serve_arguments(data.to_str().unwrap(), &listen);
+    Program::start_with(&arguments, environment, folder, "server.log")
+}
+
+fn listen(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn serve_arguments<'a>(data: &'a str, listen: &'a str) -> [&'a str; 8] {
+    ["serve", "--listen", listen, "--allow-network", "127.0.0.0/8", "--json", "--data", data]
+}
+
+/// A port that stays the same when the server is started again; below those that the kernel hands out.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 200) as u16 * 100;
+    (0..1_000)
+        .map(|_| 10_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port is free")
 }
 
 /// The public API with a token.

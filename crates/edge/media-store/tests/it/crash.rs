@@ -59,14 +59,15 @@ fn operations_of_a_session() -> u64 {
 #[test]
 fn a_power_cut_at_any_operation_loses_nothing_durable() {
     let operations = operations_of_a_session();
-    for state in 0..200 {
+    let states = tries("VARDE_SOAK_POWER_CUTS", 200);
+    for state in 0..states {
         let mut bench = Bench::new();
         let disk = FaultDisk::new();
         disk.set_own_file_system(state % 2 == 0);
         bench.options.flush_mode = varde_media_store::FlushMode::Automatic;
-        disk.power_off_at(1 + state * operations / 200);
+        disk.power_off_at(1 + state * operations / states);
         let durable = session(&mut bench, &disk);
-        let disk = disk.after_power_loss(state);
+        let disk = disk.after_power_loss(seed().wrapping_add(state));
         if state % 3 == 0 {
             bench.lose_index();
         }

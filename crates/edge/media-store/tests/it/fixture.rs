@@ -17,6 +17,16 @@ use varde_media_store::{
 };
 use varde_units::{ByteSize, Mono, Utc};
 
+/// How often a test tries: a sample, or the full count where `cargo xtask soak` sets it in `variable`.
+pub fn tries(variable: &str, sample: u64) -> u64 {
+    std::env::var(variable).map_or(sample, |text| text.parse().expect("the count is a number"))
+}
+
+/// Where random choices begin: the same in every test run, another in every soak.
+pub fn seed() -> u64 {
+    tries("VARDE_SOAK_SEED", 0)
+}
+
 /// 2026-11-23T19:40:00Z.
 pub const START: i64 = 1_795_462_800_000_000;
 

@@ -33,6 +33,7 @@ impl Client {
             .enable_h265(true)
             .enable_opus(true, false)
             .enable_pcma(true, false)
+            .enable_pcmu(true, false)
             .set_crypto_provider(std::sync::Arc::new(str0m::crypto::from_feature_flags()))
             .build(Instant::now());
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -30,7 +30,6 @@ async fn make(gateway: &Gateway, id: ExportId, cut: Cut) -> Result<u64, ProblemC
         tracing::error!(%id, %error, "export can't be written");
         ProblemCode::Internal
     };
-    let bytes_max = exports.bytes_left();
     let mut recording = crate::playback::cut(gateway, cut).await.map_err(|problem| problem.code)?;
     let part = exports.path(id, "part");
     let mut file = tokio::fs::File::create(&part).await.map_err(disk)?;
@@ -38,7 +37,7 @@ async fn make(gateway: &Gateway, id: ExportId, cut: Cut) -> Result<u64, ProblemC
     while let Some(piece) = recording.pieces.next().await {
         let piece = piece.map_err(|problem| problem.code)?;
         bytes += piece.bytes.len() as u64;
-        if bytes > bytes_max {
+        if !exports.has_room(piece.bytes.len() as u64) {
             return Err(ProblemCode::LimitReached);
         }
         file.write_all(&piece.bytes).await.map_err(disk)?;

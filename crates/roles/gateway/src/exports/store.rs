@@ -54,7 +54,7 @@ impl Exports {
                     Ok(mut record) => {
                         if record.export.state == ExportState::Running {
                             record.export.state = ExportState::Failed;
-                            record.export.error = Some(ProblemCode::Internal.code().to_owned());
+                            record.export.error = Some(ProblemCode::Interrupted.code().to_owned());
                         }
                         jobs.insert(record.export.id, Job { record, making: None });
                     }
@@ -78,10 +78,10 @@ impl Exports {
         self.folder.join(format!("{id}.{extension}"))
     }
 
-    /// Bytes that may still be written, all exports together.
-    pub(super) fn bytes_left(&self) -> u64 {
+    /// Whether so many bytes more may be written, all exports together.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
         let used: u64 = self.jobs.lock().values().map(|job| job.record.export.bytes).sum();
-        self.bytes_max.saturating_sub(used)
+        used.saturating_add(bytes) <= self.bytes_max
     }
 
     /// Newest first.

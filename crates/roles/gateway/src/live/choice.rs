@@ -15,7 +15,11 @@ use crate::hub::{Hub, Item, StateInfo, Subscriber};
 const FORMAT_WITHIN: Duration = Duration::from_secs(4);
 
 /// The streams to try, in order. A camera without the wanted one gives another: a tile without a picture helps nobody.
+/// A retired camera has none.
 pub(crate) fn candidates(camera: &CameraEntry, choice: LiveChoice) -> Vec<StreamId> {
+    if camera.retired {
+        return Vec::new();
+    }
     let live = camera.stream(StreamPurpose::Live).or(camera.streams.first().map(|stream| stream.id));
     let sub = camera.stream(StreamPurpose::Sub);
     let mut list: Vec<StreamId> = match choice {
@@ -88,18 +92,18 @@ mod tests {
     fn the_wanted_stream_comes_first_and_another_before_none() {
         let id = |number: u8| StreamId::from_bytes([number; 16]);
         let entry = |number, roles: &[StreamPurpose]| StreamEntry { id: id(number), roles: roles.to_vec() };
+        let camera = |streams: Vec<StreamEntry>| CameraEntry {
+            id: ChannelId::from_bytes([0; 16]),
+            name: String::new(),
+            enabled: true,
+            retired: false,
+            preview: false,
+            streams,
+            microphone: None,
+        };
         let check = |streams: Vec<StreamEntry>, choice, expected: &[u8]| {
-            let camera = CameraEntry {
-                id: ChannelId::from_bytes([0; 16]),
-                name: String::new(),
-                enabled: true,
-                retired: false,
-                preview: false,
-                streams,
-                microphone: None,
-            };
             let expected: Vec<_> = expected.iter().map(|&number| id(number)).collect();
-            assert_eq!(candidates(&camera, choice), expected, "{choice:?}");
+            assert_eq!(candidates(&camera(streams), choice), expected, "{choice:?}");
         };
         let both =
             || vec![entry(1, &[StreamPurpose::Live, StreamPurpose::Record]), entry(2, &[StreamPurpose::Sub])];
@@ -108,5 +112,7 @@ mod tests {
         check(both(), LiveChoice::Sub, &[2]);
         check(vec![entry(1, &[StreamPurpose::Record])], LiveChoice::Sub, &[1]);
         check(vec![], LiveChoice::Auto, &[]);
+        let retired = CameraEntry { retired: true, ..camera(both()) };
+        assert!(candidates(&retired, LiveChoice::Auto).is_empty(), "a retired camera");
     }
 }

@@ -3,6 +3,8 @@
 //! A file is served only under a camera that it belongs to, and only by a name that the store itself would write. What
 //! a ticket that is bound to a range may read is asked of the recorder's plan, byte by byte.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -21,6 +23,11 @@ use super::tracks::PLAN_FRAGMENTS_MAX;
 use crate::gateway::Gateway;
 use crate::problem::recorder_problem;
 use crate::recorder::Recorder;
+
+/// A file ends after half an hour; twice that is enough.
+const FILE_SPAN_MAX: Duration = Duration::from_secs(3600);
+/// A file's name has its start in milliseconds, and clocks are slewed by less than this.
+const FILE_SLACK: Duration = Duration::from_secs(2);
 
 /// Where a planned file is fetched. The range goes along, so that a ticket bound to it opens the file.
 pub(super) fn url(camera: ChannelId, file: &PlanFile, range: (Utc, Utc), ticket: Option<&str>) -> String {
@@ -83,8 +90,10 @@ pub(crate) async fn file(
             response
                 .status(StatusCode::PARTIAL_CONTENT)
                 .header(header::CONTENT_RANGE, format!("bytes {first}-{}/{total}", first + length - 1))
-                // Files only grow: bytes that were read once stay as they are.
-                .header(header::CACHE_CONTROL, "private, max-age=31536000, immutable")
+                // Files only grow: bytes that were read once stay as they are. A browser may keep them for a while, but
+                // not for the next person at the same screen.
+                .header(header::CACHE_CONTROL, "private, max-age=3600, immutable")
+                .header(header::VARY, "cookie, authorization")
         }
         _ => response.header(header::CACHE_CONTROL, "private, no-cache"),
     };
@@ -107,7 +116,10 @@ async fn within(
     footage: &Footage,
     bytes: std::ops::Range<u64>,
 ) -> Result<(), Problem> {
-    let plan = recorder.plan(path.stream, footage.start, footage.end, false, PLAN_FRAGMENTS_MAX).await;
+    // Of the range, what this file may hold: a plan of it all could end before the file.
+    let start = footage.start.max(path.start().minus(FILE_SLACK));
+    let end = footage.end.min(path.start().plus(FILE_SPAN_MAX));
+    let plan = recorder.plan(path.stream, start, end, false, PLAN_FRAGMENTS_MAX).await;
     let plan = plan.map_err(|error| recorder_problem(&error))?;
     let name = path.to_string();
     let allowed = plan.files.iter().filter(|file| file.storage == storage && file.file == name).any(|file| {

@@ -10,9 +10,12 @@ use http::header;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use varde_access::Action;
+use varde_ambient::mono_now;
 use varde_api::codes::ProblemCode;
 use varde_api::media::{LiveChoice, TrackKind};
+use varde_api_internal::recorder::PlanFile;
 use varde_codec::{AccessUnit, Codec, Format, UnitFlags};
+use varde_fmp4::SampleFlags;
 use varde_http::{CameraEntry, Path, Principal, Problem, Query};
 use varde_ids::ChannelId;
 use varde_units::{Mono, Utc};
@@ -23,6 +26,7 @@ use crate::gateway::Gateway;
 use crate::hub::Item;
 use crate::live::candidates;
 use crate::problem::{limit_reached, no_recording};
+use crate::recorder::Recorder;
 use crate::vision::VisionError;
 
 const WIDTH_MAX: u32 = 7_680;
@@ -33,6 +37,12 @@ const UNITS_MAX: usize = 3_000;
 const BYTES_MAX: u64 = 64 << 20;
 /// How far before the asked instant its picture may lie: a camera with one picture in ten seconds has one.
 const BEFORE_MAX: Duration = Duration::from_secs(30);
+/// How much later than it is decoded a picture may be shown: so far back lies what leads up to an instant.
+const REORDERED_MAX: Duration = Duration::from_millis(500);
+/// A live picture older than this is not the present one while newer ones are on their way.
+const FRESH: Duration = Duration::from_millis(500);
+/// Nothing more is on its way when nothing came for so long.
+const QUIET: Duration = Duration::from_millis(150);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +87,8 @@ pub(crate) async fn frame(
     };
     let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, caching)];
     let mut response = (headers, still.jpeg).into_response();
+    // What a browser keeps is not for the next person at the same screen.
+    response.headers_mut().insert(header::VARY, header::HeaderValue::from_static("cookie, authorization"));
     if let Some(at) = still.at {
         let at = at.to_string().parse().map_err(|error| Problem::internal(&error))?;
         response.headers_mut().insert("varde-time", at);
@@ -91,7 +103,7 @@ async fn recorded(
     width: Option<u32>,
 ) -> Result<Still, Problem> {
     let wanted = Wanted {
-        start: time,
+        start: time.minus(REORDERED_MAX),
         end: time.offset_micros(1),
         stream: None,
         kind: Some(TrackKind::Video),
@@ -105,71 +117,100 @@ async fn recorded(
         span(file).is_some_and(|(start, end, _)| start <= time && time.since(end) <= BEFORE_MAX)
     });
     let file = file.ok_or_else(no_recording)?;
-    let mut units: Vec<AccessUnit> = Vec::new();
-    let (mut at, mut count) = (None, 0);
-    let mut bytes = 0u64;
-    let mut pieces: Vec<(u64, u32, UnitFlags, u64, i32)> = Vec::new();
-    'fragments: for fragment in &file.fragments {
-        let info = source::head(recorder, file, fragment).await?;
-        let mut ticks = info.decode_time;
-        for sample in &info.samples {
-            if at_tick(file, ticks) > time {
-                break 'fragments;
-            }
-            if sample.flags.sync {
-                pieces.clear();
-                bytes = 0;
-            }
-            let shown = ticks.saturating_add_signed(i64::from(sample.composition_offset));
-            if at_tick(file, shown) <= time {
-                (at, count) = (Some(at_tick(file, shown)), pieces.len() + 1);
-            }
-            bytes += u64::from(sample.bytes);
-            let flags = UnitFlags { entry_point: sample.flags.sync, ..UnitFlags::default() };
-            let offset = fragment.offset.saturating_add(sample.offset);
-            pieces.push((offset, sample.bytes, flags, ticks, sample.composition_offset));
-            ticks = ticks.saturating_add(u64::from(sample.duration));
-        }
-    }
-    if pieces.len() > UNITS_MAX || bytes > BYTES_MAX {
+    let pieces = pieces(recorder, file, time).await?;
+    let (first, last) = chosen(&pieces, |shown| at_tick(file, shown) <= time).ok_or_else(no_recording)?;
+    let group = &pieces[first..=last];
+    let at = at_tick(file, pieces[last].shown);
+    if group.len() > UNITS_MAX || group.iter().map(|piece| u64::from(piece.bytes)).sum::<u64>() > BYTES_MAX {
         return Err(limit_reached("still_pictures_max", UNITS_MAX));
     }
     let key = Key {
         camera: camera.id,
         file: file.file.clone(),
-        count,
-        offset: pieces.first().map_or(0, |p| p.0),
+        count: group.len(),
+        offset: pieces[first].offset,
         width,
     };
     if let Some(jpeg) = gateway.0.stills.get(&key) {
-        return Ok(Still { jpeg, at });
+        return Ok(Still { jpeg, at: Some(at) });
     }
-    pieces.truncate(count);
-    let format = source::format(recorder, file).await?;
-    if format.codec() == Codec::Mjpeg {
-        // Each image stands alone: the last is all that is needed.
-        pieces.drain(..pieces.len().saturating_sub(1));
-    }
-    for (offset, length, flags, ticks, composition) in pieces {
-        let data = source::read(recorder, file, offset, u64::from(length)).await?;
-        let nanos = |ticks: u128| {
-            u64::try_from(ticks * 1_000_000_000 / u128::from(file.timescale.max(1))).unwrap_or(u64::MAX)
-        };
-        let decode_time = Mono::from_nanos(nanos(u128::from(ticks)));
-        let ahead = nanos(u128::from(composition.unsigned_abs()));
+    let mono = |ticks: u64| {
+        let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(file.timescale.max(1));
+        Mono::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    };
+    let mut units: Vec<AccessUnit> = Vec::with_capacity(group.len());
+    for piece in group {
         units.push(AccessUnit {
             sequence: units.len() as u64,
-            time: decode_time.offset_nanos(i64::try_from(ahead).unwrap_or(0)),
-            decode_time,
-            received: decode_time,
+            time: mono(piece.shown),
+            decode_time: mono(piece.ticks),
+            received: mono(piece.ticks),
             camera_time: None,
-            flags,
-            data,
+            flags: UnitFlags { entry_point: piece.flags.sync, ..UnitFlags::default() },
+            data: source::read(recorder, file, piece.offset, u64::from(piece.bytes)).await?,
         });
     }
-    let jpeg = picture(gateway, &format, units, width).await?;
+    let format = source::format(recorder, file).await?;
+    let jpeg = picture(gateway, &format, units, mono(pieces[last].shown), width).await?;
     gateway.0.stills.insert(key, jpeg.clone());
-    Ok(Still { jpeg, at })
+    Ok(Still { jpeg, at: Some(at) })
+}
+
+/// A sample and where it lies.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    offset: u64,
+    bytes: u32,
+    flags: SampleFlags,
+    /// When it is decoded and when it is shown.
+    ticks: u64,
+    shown: u64,
+}
+
+/// What is decoded up to `time`, of the last two groups of pictures: the entry point of a group may be decoded before
+/// the last pictures of the group before it are shown.
+async fn pieces(recorder: &dyn Recorder, file: &PlanFile, time: Utc) -> Result<Vec<Piece>, Problem> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut entry_point = 0;
+    for fragment in &file.fragments {
+        let info = source::head(recorder, file, fragment).await?;
+        let mut ticks = info.decode_time;
+        for sample in &info.samples {
+            if at_tick(file, ticks) > time {
+                return Ok(pieces);
+            }
+            if sample.flags.sync {
+                pieces.drain(..entry_point);
+                entry_point = pieces.len();
+            }
+            pieces.push(Piece {
+                offset: fragment.offset.saturating_add(sample.offset),
+                bytes: sample.bytes,
+                flags: sample.flags,
+                ticks,
+                shown: ticks.saturating_add_signed(i64::from(sample.composition_offset)),
+            });
+            ticks = ticks.saturating_add(u64::from(sample.duration));
+        }
+    }
+    Ok(pieces)
+}
+
+/// The first and the last piece to decode for the picture that is shown: the latest that is not too late, or the
+/// earliest of all. A picture that leads its entry point leans on the group before.
+fn chosen(pieces: &[Piece], in_time: impl Fn(u64) -> bool) -> Option<(usize, usize)> {
+    let entry_point = |last: usize| pieces[..=last].iter().rposition(|piece| piece.flags.sync);
+    let begin = |last: usize| {
+        let own = entry_point(last)?;
+        if !pieces[last].flags.leading {
+            return Some(own);
+        }
+        own.checked_sub(1).and_then(entry_point)
+    };
+    let decodable = || (0..pieces.len()).filter_map(|last| Some((begin(last)?, last)));
+    let shown = |&(_, last): &(usize, usize)| pieces[last].shown;
+    let latest = decodable().filter(|each| in_time(shown(each))).max_by_key(shown);
+    latest.or_else(|| decodable().min_by_key(shown))
 }
 
 async fn live(gateway: &Gateway, camera: &CameraEntry, width: Option<u32>) -> Result<Still, Problem> {
@@ -180,8 +221,13 @@ async fn live(gateway: &Gateway, camera: &CameraEntry, width: Option<u32>) -> Re
     let collect = async {
         let (mut format, mut units): (Option<std::sync::Arc<Format>>, Vec<AccessUnit>) = (None, Vec::new());
         loop {
-            // Everything that is there already, and then no more: the newest picture is the present one.
-            let item = if units.is_empty() { Some(subscriber.next().await) } else { subscriber.poll() };
+            // Everything that is there already, and what a fresh link still has to bring: the present picture is the
+            // newest, which may lie a long group of pictures behind its entry point.
+            let item = match units.last() {
+                None => Some(subscriber.next().await),
+                Some(unit) if mono_now().since(unit.received) < FRESH => subscriber.poll(),
+                Some(_) => tokio::time::timeout(QUIET, subscriber.next()).await.ok(),
+            };
             match item {
                 None => return (format, units),
                 Some(Item::Format(new)) => {
@@ -203,7 +249,8 @@ async fn live(gateway: &Gateway, camera: &CameraEntry, width: Option<u32>) -> Re
     };
     let collected = tokio::time::timeout(LIVE_WITHIN, collect).await;
     let Ok((Some(format), units)) = collected else { return Err(no_picture(state)) };
-    Ok(Still { jpeg: picture(gateway, &format, units, width).await?, at: None })
+    let newest = units.iter().map(|unit| unit.time).max().unwrap_or_default();
+    Ok(Still { jpeg: picture(gateway, &format, units, newest, width).await?, at: None })
 }
 
 fn no_picture(state: Option<String>) -> Problem {
@@ -214,15 +261,17 @@ fn no_picture(state: Option<String>) -> Problem {
 async fn picture(
     gateway: &Gateway,
     format: &Format,
-    units: Vec<AccessUnit>,
+    mut units: Vec<AccessUnit>,
+    at: Mono,
     width: Option<u32>,
 ) -> Result<Bytes, Problem> {
     let smaller = width.zip(format.dimensions()).is_some_and(|(width, (own, _))| width < own);
-    if format.codec() == Codec::Mjpeg
-        && !smaller
-        && let Some(last) = units.last()
-    {
-        return Ok(last.data.clone());
+    if format.codec() == Codec::Mjpeg {
+        // Each image stands alone.
+        units.drain(..units.len().saturating_sub(1));
+        if !smaller && let Some(last) = units.last() {
+            return Ok(last.data.clone());
+        }
     }
     let Some(vision) = &gateway.0.vision else {
         return Err(Problem::new(
@@ -231,8 +280,7 @@ async fn picture(
         )
         .parameter("codec", format.codec().name()));
     };
-    let newest = units.iter().map(|unit| unit.time).max().unwrap_or_default();
-    vision.still(format, units, newest, width).await.map_err(|error| match error {
+    vision.still(format, units, at, width).await.map_err(|error| match error {
         VisionError::Unavailable(detail) => {
             tracing::warn!(detail, "no still");
             limit_reached("vision_workers", "busy")
@@ -284,5 +332,41 @@ impl Stills {
         {
             list.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picture_shown_is_found_among_reordered_ones() {
+        // Decoded in this order: `I` an entry point, `l` a picture that leads it, each with the time of its display.
+        let check = |pieces: &[(char, u64)], time: u64, expected: Option<(usize, usize)>| {
+            let pieces: Vec<Piece> = pieces
+                .iter()
+                .map(|&(kind, shown)| Piece {
+                    offset: 0,
+                    bytes: 1,
+                    flags: SampleFlags { sync: kind == 'I', leading: kind == 'l', ..SampleFlags::default() },
+                    ticks: 0,
+                    shown,
+                })
+                .collect();
+            assert_eq!(chosen(&pieces, |shown| shown <= time), expected, "{pieces:?} at {time}");
+        };
+        let closed = [('I', 2), ('P', 5), ('B', 3), ('B', 4), ('I', 6), ('P', 9), ('B', 7)];
+        check(&closed, 1, Some((0, 0)));
+        check(&closed, 3, Some((0, 2)));
+        check(&closed, 5, Some((0, 1)));
+        check(&closed, 6, Some((4, 4)));
+        check(&closed, 8, Some((4, 6)));
+        let open = [('I', 2), ('P', 3), ('I', 6), ('l', 4), ('l', 5), ('P', 9), ('l', 7)];
+        check(&open, 4, Some((0, 3)));
+        check(&open, 6, Some((2, 2)));
+        // What leads the first entry point can't be decoded.
+        check(&open[2..5], 5, Some((0, 0)));
+        check(&[('P', 1)], 1, None);
+        check(&[], 1, None);
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use varde_api::codes::ProblemCode;
 use varde_codec::{AccessUnit, Format, UnitFlags};
 use varde_fmp4::Sample;
@@ -22,6 +22,8 @@ const PICTURES_MAX: usize = 3_000;
 const BYTES_MAX: u64 = 64 << 20;
 /// The units' own clock begins here; only differences count.
 const CLOCK_START: Duration = Duration::from_secs(3_600);
+/// What times lose on their way through microseconds, at the most.
+const ROUNDING_NANOS: i64 = 1_000_000;
 
 /// Replaces what comes before the first entry point behind `start` by newly encoded pictures from `start` on.
 pub(super) async fn make_exact(gateway: &Gateway, track: &mut TrackParts, start: Utc) -> Result<(), Problem> {
@@ -34,14 +36,14 @@ pub(super) async fn make_exact(gateway: &Gateway, track: &mut TrackParts, start:
     let behind = shown.iter().skip(begin + 1).position(|&(_, sync)| sync);
     let end = behind.map_or(shown.len(), |behind| begin + 1 + behind);
     let wanted = shown[begin..end].iter().filter(|&&(at, _)| at >= start).count();
-    let head = filtered(&track.parts, |number, _| (begin..end).contains(&number));
-    let mut leads = true;
-    let rest = filtered(&track.parts, |number, sample| {
-        // Pictures that lead the entry point lean on what was encoded anew.
-        leads &= number <= end || sample.flags.leading;
-        number >= end && !(leads && sample.flags.leading)
-    });
-    track.parts = rest;
+    // Pictures that lead the next entry point lean on the group before it, and are encoded anew with that.
+    let leading = track.parts.iter().flat_map(|part| &part.samples).skip(end + 1);
+    let head_end = match leading.take_while(|sample| sample.flags.leading).count() {
+        0 => end,
+        count => end + 1 + count,
+    };
+    let head = filtered(&track.parts, |number, _| (begin..head_end).contains(&number));
+    track.parts = filtered(&track.parts, |number, _| number == end || number >= head_end);
     if wanted == 0 {
         return Ok(());
     }
@@ -54,15 +56,64 @@ pub(super) async fn make_exact(gateway: &Gateway, track: &mut TrackParts, start:
     let units = units(&*gateway.0.recorder, &head, origin).await?;
     let from =
         (Mono::ZERO + CLOCK_START).offset_nanos(start.signed_micros_since(origin).saturating_mul(1_000));
-    let made = vision.head(&format, units, from).await.map_err(|error| {
+    let mut made = vision.head(&format, units, from).await.map_err(|error| {
         tracing::warn!(%error, "an exact head can't be made");
         refused("The beginning can't be encoded anew.")
     })?;
-    let last = track.parts.first().map(|part| part.start);
-    if let Some(part) = part_of(made, origin, epoch, last) {
+    if let Some(&(at, _)) = shown.get(end) {
+        // The entry point itself passes as it is.
+        let limit = (Mono::ZERO + CLOCK_START)
+            .offset_nanos(at.signed_micros_since(origin).saturating_mul(1_000) - ROUNDING_NANOS);
+        made.1.retain(|unit| unit.time < limit);
+    }
+    let next = next_entry_point(&*gateway.0.recorder, track).await?;
+    if let Some(part) = part_of(made, origin, epoch, next) {
         track.parts.insert(0, part);
     }
     Ok(())
+}
+
+/// Where what was encoded anew ends, and by how many ticks the pictures from there on are shown after their decoding.
+type Next = Option<(Utc, i32)>;
+
+/// Gives the first picture behind the head its parameter sets, since the head's differ: readers that take those of the
+/// sample description alone would misread it.
+async fn next_entry_point(recorder: &dyn Recorder, track: &mut TrackParts) -> Result<Next, Problem> {
+    let mut parts = filtered(&track.parts, |number, _| number == 0);
+    let Some((part, sample)) = parts.first_mut().and_then(|part| {
+        let sample = *part.samples.first()?;
+        Some((part, sample))
+    }) else {
+        return Ok(None);
+    };
+    let next = (part.start, sample.composition_offset);
+    let data = match &part.source {
+        Source::Memory(data) => data.clone(),
+        Source::File { file, offset, bytes } => source::read(recorder, file, *offset, *bytes).await?,
+    };
+    let data = with_parameter_sets(&part.format, &data);
+    part.samples[0].bytes = u32::try_from(data.len()).map_err(|error| Problem::internal(&error))?;
+    part.source = Source::Memory(data);
+    parts.extend(filtered(&track.parts, |number, _| number > 0));
+    track.parts = parts;
+    Ok(Some(next))
+}
+
+/// A picture with the parameter sets of its format before it.
+fn with_parameter_sets(format: &Format, data: &Bytes) -> Bytes {
+    let sets: Vec<&Bytes> = match format {
+        Format::H264 { sps, pps, .. } => std::iter::once(sps).chain(pps).collect(),
+        Format::H265 { vps, sps, pps, .. } => vps.iter().chain([sps]).chain(pps).collect(),
+        _ => return data.clone(),
+    };
+    let mut all = BytesMut::with_capacity(data.len() + sets.iter().map(|set| 4 + set.len()).sum::<usize>());
+    for set in sets {
+        // A parameter set of a format has at most a few thousand bytes.
+        all.extend_from_slice(&(set.len() as u32).to_be_bytes());
+        all.extend_from_slice(set);
+    }
+    all.extend_from_slice(data);
+    all.freeze()
 }
 
 fn refused(sentence: &str) -> Problem {
@@ -124,19 +175,17 @@ async fn units(recorder: &dyn Recorder, parts: &[Part], origin: Utc) -> Result<V
     Ok(units)
 }
 
-/// What the worker made, as a part; each sample lasts up to the next, the last up to `end`.
-fn part_of(
-    (format, units): (Format, Vec<AccessUnit>),
-    origin: Utc,
-    epoch: u32,
-    end: Option<Utc>,
-) -> Option<Part> {
+/// What the worker made, as a part; each sample lasts up to the next, the last up to what follows. All of them are
+/// decoded as much before they are shown as what follows, so that decode times go on evenly.
+fn part_of((format, units): (Format, Vec<AccessUnit>), origin: Utc, epoch: u32, next: Next) -> Option<Part> {
     let clock = Mono::ZERO + CLOCK_START;
     let scale = i128::from(format.timescale());
     let ticks = |nanos: i64| i128::from(nanos) * scale / 1_000_000_000;
     let first = units.first()?;
-    let start = origin.offset_micros(first.decode_time.signed_nanos_since(clock) / 1_000);
-    let end_ticks = end.map(|end| i128::from(end.signed_micros_since(start)) * scale / 1_000_000);
+    let delay = next.map_or(0, |(_, delay)| delay).max(0);
+    let delay_micros = i64::from(delay) * 1_000_000 / i64::from(format.timescale().max(1));
+    let start = origin.offset_micros(first.decode_time.signed_nanos_since(clock) / 1_000 - delay_micros);
+    let end_ticks = next.map(|(end, _)| i128::from(end.signed_micros_since(start)) * scale / 1_000_000);
     let mut data = BytesMut::new();
     let mut samples = Vec::with_capacity(units.len());
     for (index, unit) in units.iter().enumerate() {
@@ -144,12 +193,14 @@ fn part_of(
         let next =
             units.get(index + 1).map(|next| ticks(next.decode_time.signed_nanos_since(first.decode_time)));
         let duration = next.or(end_ticks).map_or(scale / 25, |next| next - at);
-        data.extend_from_slice(&unit.data);
+        let own = if index == 0 { with_parameter_sets(&format, &unit.data) } else { unit.data.clone() };
+        data.extend_from_slice(&own);
         samples.push(Sample {
             duration: u32::try_from(duration.max(1)).unwrap_or(u32::MAX),
             composition_offset: i32::try_from(ticks(unit.time.signed_nanos_since(unit.decode_time)))
-                .unwrap_or(0),
-            bytes: u32::try_from(unit.data.len()).ok()?,
+                .unwrap_or(0)
+                .saturating_add(delay),
+            bytes: u32::try_from(own.len()).ok()?,
             flags: unit.flags.into(),
         });
     }

@@ -26,7 +26,7 @@ use varde_ids::ChannelId;
 use varde_units::Utc;
 
 use super::layout::{Layout, Source, TrackParts, lay};
-use super::tracks::{TrackPlan, Wanted, all_tracks, at_tick};
+use super::tracks::{TrackPlan, Wanted, all_tracks, at_tick, span};
 use super::{check_range, head, source};
 use crate::gateway::Gateway;
 use crate::problem::{limit_reached, no_recording};
@@ -36,6 +36,8 @@ use crate::recorder::Recorder;
 pub(crate) const HOURS_MAX: u64 = 24;
 /// Heads and pieces that are read ahead.
 const READ_AHEAD: usize = 4;
+/// Files that follow each other so closely are one recording.
+const SEAM_MICROS_MAX: i64 = 1_000;
 /// Gaps that the answer's header names.
 const GAPS_TOLD_MAX: usize = 20;
 
@@ -149,6 +151,9 @@ fn front(layout: &Layout) -> Result<(Bytes, u64), Problem> {
 async fn parts(recorder: &dyn Recorder, plan: &TrackPlan, end: Utc) -> Result<TrackParts, Problem> {
     let mut track = TrackParts { kind: plan.kind, parts: Vec::new() };
     let mut first: Option<Arc<Format>> = None;
+    // Behind an entry point from which decoding begins, leading pictures lack what they lean on.
+    let mut fresh = true;
+    let mut end_of_last: Option<(u32, Utc)> = None;
     for file in &plan.files {
         let format = source::format(recorder, file).await?;
         let format = match &first {
@@ -165,8 +170,12 @@ async fn parts(recorder: &dyn Recorder, plan: &TrackPlan, end: Utc) -> Result<Tr
         let mut heads =
             stream::iter(fragments).map(|fragment| read_head(recorder, file, fragment)).buffered(READ_AHEAD);
         let own = Arc::new(PlanFile { fragments: Vec::new(), ..file.clone() });
-        // Behind an entry point from which decoding begins, leading pictures lack what they lean on.
-        let mut fresh = true;
+        let begin = file.fragments.first().map_or(file.start, |fragment| at_tick(file, fragment.start_ticks));
+        let goes_on = end_of_last.is_some_and(|(epoch, end)| {
+            epoch == file.epoch && begin.signed_micros_since(end).abs() <= SEAM_MICROS_MAX
+        });
+        fresh |= !goes_on;
+        end_of_last = span(file).map(|(_, end, epoch)| (epoch, end));
         while let Some((fragment, info)) = heads.next().await {
             let info = info?;
             let mut ticks = info.decode_time;
@@ -176,7 +185,7 @@ async fn parts(recorder: &dyn Recorder, plan: &TrackPlan, end: Utc) -> Result<Tr
                 if sample.flags.leading && fresh {
                     continue;
                 }
-                fresh = sample.flags.sync;
+                fresh &= sample.flags.sync;
                 if at >= end {
                     break;
                 }

@@ -87,6 +87,7 @@ async fn an_export_of_nothing_fails_and_one_that_a_stop_cut_short_has_failed() {
     std::fs::write(path.with_extension("part"), "half").unwrap();
     let Server { folder, recorder, .. } = server;
     let again = server_in(folder, recorder, None).await;
-    assert_eq!(again.get(&format!("/exports/{id}")).await.json()["state"], "failed");
+    let export = again.get(&format!("/exports/{id}")).await.json();
+    assert_eq!((&export["state"], &export["error"]), (&json!("failed"), &json!("interrupted")));
     assert!(!path.with_extension("part").exists());
 }

@@ -60,7 +60,7 @@ impl Authenticate for Door {
         Ok(Identity { subject, name: "test".into(), credential })
     }
 
-    async fn recheck(&self, identity: &Identity) -> Result<Identity, Problem> {
+    async fn recheck(&self, identity: &Identity, _: bool) -> Result<Identity, Problem> {
         if self.revoked.load(Ordering::Relaxed) {
             Err(Problem::not_signed_in())
         } else {

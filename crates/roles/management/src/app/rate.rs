@@ -1,12 +1,14 @@
-//! Rate limits of sign-in: a growing delay per account and address, and a global budget that known addresses pass.
+//! Rate limits of sign-in: a growing delay per account and address, and budgets: one of each known address, one of all
+//! strangers together. An address is what [`address_network`] says.
 //!
 //! Nobody is locked out: the longest delay is a minute, and it holds for one account from one address.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use varde_http::address_network;
 use varde_units::Utc;
 
 /// Failures that cost nothing: people mistype.
@@ -16,7 +18,9 @@ const DELAY_MAX_SECONDS: u64 = 60;
 const MEMORY: Duration = Duration::from_secs(3600);
 const ENTRIES_MAX: usize = 10_000;
 /// Failures from strangers' addresses, all together: this many at once, and one more each second.
-const BUDGET_MAX: f64 = 100.0;
+const STRANGERS_MAX: f64 = 100.0;
+/// The same for each address from which somebody signed in, which may be a whole house behind one router.
+const KNOWN_MAX: f64 = 50.0;
 const KNOWN_ADDRESSES_MAX: usize = 1024;
 
 #[derive(Debug, Default)]
@@ -28,14 +32,41 @@ pub struct Attempts {
 struct State {
     entries: HashMap<(String, IpAddr), Entry>,
     /// Addresses from which somebody signed in since the start.
-    known: HashSet<IpAddr>,
-    budget: f64,
-    budget_at: Utc,
+    known: HashMap<IpAddr, Budget>,
+    strangers: Budget,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { entries: HashMap::new(), known: HashSet::new(), budget: BUDGET_MAX, budget_at: Utc::EPOCH }
+        Self {
+            entries: HashMap::new(),
+            known: HashMap::new(),
+            strangers: Budget { left: STRANGERS_MAX, at: Utc::EPOCH, max: STRANGERS_MAX },
+        }
+    }
+}
+
+/// Attempts that may still fail; one comes back each second.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    left: f64,
+    at: Utc,
+    max: f64,
+}
+
+impl Budget {
+    fn take(&mut self, now: Utc) -> bool {
+        self.left = (self.left + now.since(self.at).as_secs_f64()).min(self.max);
+        self.at = now;
+        let is_there = self.left >= 1.0;
+        if is_there {
+            self.left -= 1.0;
+        }
+        is_there
+    }
+
+    fn give_back(&mut self) {
+        self.left = (self.left + 1.0).min(self.max);
     }
 }
 
@@ -52,18 +83,15 @@ impl Attempts {
     pub fn begin(&self, account: &str, address: IpAddr, now: Utc) -> Result<(), u64> {
         let mut state = self.state.lock();
         let state = &mut *state;
+        let address = address_network(address);
         let key = (account_key(account), address);
-        if let Some(entry) = state.entries.get(&key).filter(|entry| now < entry.not_before) {
-            return Err(entry.not_before.since(now).as_secs() + 1);
+        let wait = state.entries.get(&key).map_or(Duration::ZERO, |entry| entry.not_before.since(now));
+        // A longer wait than any is a clock that was set back.
+        if !wait.is_zero() && wait <= Duration::from_secs(DELAY_MAX_SECONDS) {
+            return Err(wait.as_secs() + 1);
         }
-        let passed = now.since(state.budget_at).as_secs_f64();
-        state.budget = (state.budget + passed).min(BUDGET_MAX);
-        state.budget_at = now;
-        if !state.known.contains(&address) {
-            if state.budget < 1.0 {
-                return Err(1);
-            }
-            state.budget -= 1.0;
+        if !state.known.get_mut(&address).unwrap_or(&mut state.strangers).take(now) {
+            return Err(1);
         }
         if state.entries.len() >= ENTRIES_MAX && !state.entries.contains_key(&key) {
             state.make_room(now);
@@ -80,10 +108,18 @@ impl Attempts {
 
     pub fn succeeded(&self, account: &str, address: IpAddr) {
         let mut state = self.state.lock();
+        let state = &mut *state;
+        let address = address_network(address);
         state.entries.remove(&(account_key(account), address));
-        state.budget = (state.budget + 1.0).min(BUDGET_MAX);
-        if state.known.len() < KNOWN_ADDRESSES_MAX {
-            state.known.insert(address);
+        match state.known.get_mut(&address) {
+            Some(budget) => budget.give_back(),
+            None => {
+                state.strangers.give_back();
+                if state.known.len() < KNOWN_ADDRESSES_MAX {
+                    let at = state.strangers.at;
+                    state.known.insert(address, Budget { left: KNOWN_MAX, at, max: KNOWN_MAX });
+                }
+            }
         }
     }
 }
@@ -154,5 +190,23 @@ mod tests {
         assert_eq!(passed, 100);
         assert!(attempts.begin("guard", THERE, at(0)).is_ok());
         assert!(attempts.begin("other", HERE, at(2)).is_ok(), "the budget fills again");
+    }
+
+    #[test]
+    fn who_signed_in_once_may_not_try_one_password_on_everybody() {
+        let attempts = Attempts::default();
+        attempts.begin("anna", HERE, at(0)).unwrap();
+        attempts.succeeded("anna", HERE);
+        let passed = (0..500).filter(|n| attempts.begin(&format!("user{n}"), HERE, at(0)).is_ok()).count();
+        assert_eq!(passed, 50);
+    }
+
+    #[test]
+    fn a_machine_with_many_addresses_waits_like_one_and_a_clock_set_back_holds_up_nobody() {
+        let attempts = Attempts::default();
+        let address = |n: u32| format!("2001:db8::{n:x}").parse::<IpAddr>().unwrap();
+        let tried = (0..20).filter(|&n| attempts.begin("admin", address(n), at(0)).is_ok()).count();
+        assert_eq!(tried, 5);
+        assert!(attempts.begin("admin", address(1), at(-86_400)).is_ok());
     }
 }

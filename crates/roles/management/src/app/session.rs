@@ -234,8 +234,9 @@ impl Management {
 
     /// Ends every session and ticket of a user, but `except`.
     pub async fn sessions_end(&self, user: UserId, except: Option<SessionId>) -> Result<(), Problem> {
-        for id in self.sessions.remove_of_user(user, except) {
-            self.tickets.remove_of_session(id);
+        let ended = self.sessions.remove_of_user(user, except);
+        ended.iter().for_each(|id| self.tickets.remove_of_session(*id));
+        for id in ended {
             self.database.session_delete(id).await.map_err(problem::database)?;
         }
         Ok(())
@@ -324,12 +325,18 @@ impl Authenticate for Management {
         }
     }
 
-    async fn recheck(&self, identity: &Identity) -> Result<Identity, Problem> {
-        // A long answer is use of its ticket and session as well: its viewer is there.
-        match &identity.credential {
-            Credential::Ticket { text } => drop(self.tickets.use_it(text, self.now())),
-            Credential::Session { .. } | Credential::Token { .. } => {}
+    async fn recheck(&self, identity: &Identity, in_use: bool) -> Result<Identity, Problem> {
+        let renewed = self.identity(identity.credential.clone())?;
+        if in_use {
+            let now = self.now();
+            let behind = match &identity.credential {
+                Credential::Ticket { text } => self.tickets.use_it(text, now),
+                own => Some(own.clone()),
+            };
+            if let Some(Credential::Session { id, .. }) = behind {
+                self.session_use(id, now);
+            }
         }
-        self.identity(identity.credential.clone())
+        Ok(renewed)
     }
 }

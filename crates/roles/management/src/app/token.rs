@@ -151,11 +151,15 @@ impl Management {
         self.database.token_delete(id).await.map_err(problem::database)
     }
 
-    pub async fn tokens_end(&self, user: UserId) -> Result<(), Problem> {
-        for token in self.tokens.of_user(user, self.now()) {
-            self.tokens.remove(token.id);
+    /// Ends every token of a user, but `except`: here all at once, then in the database.
+    pub async fn tokens_end(&self, user: UserId, except: Option<TokenId>) -> Result<(), Problem> {
+        let mut ending = self.tokens.of_user(user, self.now());
+        ending.retain(|token| Some(token.id) != except);
+        ending.iter().for_each(|token| self.tokens.remove(token.id));
+        for token in ending {
+            self.database.token_delete(token.id).await.map_err(problem::database)?;
         }
-        self.database.token_delete_of_user(user).await.map_err(problem::database)
+        Ok(())
     }
 
     pub fn token_use(&self, id: TokenId, now: Utc) {

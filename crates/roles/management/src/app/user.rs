@@ -97,7 +97,8 @@ impl Management {
         Ok(user_public(&user))
     }
 
-    /// A new password, and being disabled, end the user's sessions; a disabled user's tokens end too.
+    /// A new password, and being disabled, end the user's sessions and tokens, but the one that asks: whoever knew the
+    /// old password may have made some.
     pub async fn user_update(
         &self,
         id: UserId,
@@ -128,21 +129,25 @@ impl Management {
             (None, _) => user.cameras,
         };
         user.enabled = request.enabled.unwrap_or(user.enabled);
-        let ends_sessions = password_hash.is_some() || !user.enabled;
+        let ends_access = password_hash.is_some() || !user.enabled;
         if let Some(hash) = password_hash {
             user.password_hash = hash;
         }
         self.database.user_update(&user).await.map_err(|error| change_problem(error, request.version))?;
         self.reload().await?;
-        if ends_sessions {
+        if ends_access {
             let own = match &principal.identity.credential {
                 Credential::Session { id, .. } if user.enabled => Some(*id),
                 _ => None,
             };
             self.sessions_end(id, own).await?;
         }
-        if !user.enabled {
-            self.tokens_end(id).await?;
+        if ends_access {
+            let own = match &principal.identity.credential {
+                Credential::Token { id } if user.enabled => Some(*id),
+                _ => None,
+            };
+            self.tokens_end(id, own).await?;
         }
         self.user_get(id)
     }
@@ -152,7 +157,7 @@ impl Management {
         self.database.user_delete(id).await.map_err(|error| change_problem(error, 0))?;
         self.reload().await?;
         self.sessions_end(id, None).await?;
-        self.tokens_end(id).await
+        self.tokens_end(id, None).await
     }
 
     /// Administrators see every camera; others those named, which must exist.

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use varde_access::Action;
 use varde_api::List;
 use varde_api::token::{Token, TokenCreate, TokenCreated};
-use varde_http::{Json, MaybePrincipal, Path, Principal, Problem};
+use varde_http::{Credential, Json, MaybePrincipal, Path, Principal, Problem};
 use varde_ids::TokenId;
 
 use super::session::Caller;
 use crate::role::Management;
 
-/// With `user` and `password` for anybody; else with a session or token, for its own user.
+/// With `user` and `password` for anybody; else with a session, for its own user. A token makes no others: it would
+/// outlive its own end.
 #[utoipa::path(post, path = "/api/v1/tokens", operation_id = "token_create", tag = "tokens",
     request_body = TokenCreate, responses((status = 201, body = TokenCreated)))]
 pub async fn token_create(
@@ -27,7 +27,9 @@ pub async fn token_create(
         management.token_create_by_password(request, caller.client()).await?
     } else {
         let principal = principal?;
-        let _permit = principal.allow_system(Action::TokenOwn)?;
+        if !matches!(principal.identity.credential, Credential::Session { .. }) {
+            return Err(Problem::forbidden().hint("Sign in with user and password."));
+        }
         let user = management.user_enabled(principal.subject().user)?;
         management.token_create(&user, request.name.as_deref(), request.expires_in_days).await?
     };

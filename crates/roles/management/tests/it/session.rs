@@ -1,6 +1,7 @@
 //! Set-up, sign-in, rate limits, ends of sessions.
 
 use serde_json::json;
+use varde_http::{Authenticate, Presented};
 
 use crate::stage::{ADMIN, As, PASSWORD, Stage};
 
@@ -77,6 +78,21 @@ async fn sessions_end_by_rest_and_by_age() {
     }
     stage.pass(20 * 60);
     stage.get("/api/v1/system", &second).await.refused(401, "not_signed_in");
+}
+
+#[tokio::test]
+async fn watching_is_use_of_a_session_and_a_page_left_open_is_not() {
+    let (stage, admin) = Stage::ready().await;
+    let shown = Presented::Session(admin.cookie.clone().unwrap());
+    let identity = stage.management.authenticate(&shown, [127, 0, 0, 1].into()).await.unwrap();
+    for _ in 0..4 {
+        stage.pass(20 * 60);
+        stage.management.recheck(&identity, true).await.unwrap();
+    }
+    stage.pass(20 * 60);
+    stage.management.recheck(&identity, false).await.unwrap();
+    stage.pass(20 * 60);
+    stage.management.recheck(&identity, true).await.unwrap_err();
 }
 
 #[tokio::test]

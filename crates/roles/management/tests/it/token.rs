@@ -13,6 +13,8 @@ async fn a_token_by_password_works_until_it_ends() {
     assert!(text.starts_with("varde_"));
     let program = As::token(text);
     stage.get("/api/v1/cameras", &program).await.expect(200);
+    let more = json!({"name": "outlives", "expires_in_days": 365});
+    stage.post("/api/v1/tokens", &program, more).await.refused(403, "forbidden");
     let list = stage.get("/api/v1/tokens", &program).await;
     assert!(!list.text.contains(&text[6..]));
     assert_eq!(list.expect(200)["items"][0]["id"], made["id"]);

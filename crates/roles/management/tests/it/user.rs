@@ -47,11 +47,15 @@ async fn a_new_password_ends_other_sessions() {
     let path = format!("/api/v1/users/{}", id_of(&stage, &admin, "anna").await);
     let weak = json!({"version": 1, "password": "12345678"});
     stage.call("PATCH", &path, &admin, Some(weak)).await.refused(422, "password_refused");
+    let made = stage.post("/api/v1/tokens", &anna, json!({"name": "left behind"})).await.expect(201);
+    let token = As::token(made["token"].as_str().unwrap());
+    stage.get("/api/v1/system", &token).await.expect(200);
     let change = json!({"version": 1, "password": "another heron by the weir"});
     let user = stage.call("PATCH", &path, &admin, Some(change)).await;
     assert!(!user.text.contains("heron") && !user.text.contains("argon"));
     user.expect(200);
     stage.get("/api/v1/system", &anna).await.refused(401, "not_signed_in");
+    stage.get("/api/v1/system", &token).await.refused(401, "not_signed_in");
     stage.sign_in("anna", PASSWORD).await.refused(401, "wrong_credentials");
     stage.sign_in("anna", "another heron by the weir").await.expect(201);
 }

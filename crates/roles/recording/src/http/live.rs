@@ -25,6 +25,7 @@ pub async fn live(
             return Some((Ok::<_, std::convert::Infallible>(data), (reader, None)));
         }
         Some(match reader.next().await? {
+            Item::State(state) => (Ok(link::encode(&Message::State((*state).clone()))), (reader, None)),
             Item::Format(format) => (Ok(link::encode(&Message::Format((*format).clone()))), (reader, None)),
             Item::Unit(unit) => (Ok(link::unit_head(&unit)), (reader, Some(unit.data.clone()))),
         })

@@ -70,8 +70,9 @@ pub async fn serve(
     axum::serve(listener, router(recorder)).with_graceful_shutdown(stop).await
 }
 
-async fn status(State(recorder): State<Arc<Recorder>>) -> Json<RecorderStatus> {
-    Json(recorder.status())
+/// Asks the file systems how full they are, and one of them may hang.
+async fn status(State(recorder): State<Arc<Recorder>>) -> Result<Json<RecorderStatus>, Refusal> {
+    tokio::task::spawn_blocking(move || recorder.status()).await.map(Json).map_err(Refusal::failed)
 }
 
 async fn config(

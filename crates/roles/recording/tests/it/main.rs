@@ -38,11 +38,37 @@ fn channel(number: u8, kind: ChannelKind, url: String) -> ChannelConfig {
     }
 }
 
+fn storage(folder: &std::path::Path, number: u8) -> StorageConfig {
+    StorageConfig {
+        id: StorageId::from_bytes([number; 16]),
+        name: "Storage".into(),
+        path: folder.join(format!("storage-{number}")).display().to_string(),
+        size_max_bytes: None,
+        free_min_bytes: 0,
+        retention_days: None,
+        encrypted: false,
+    }
+}
+
 /// One camera with its microphone.
 fn config(folder: &std::path::Path, revision: u64, url: String, record: bool) -> SignedConfig {
+    config_on(folder, revision, url, record, &[9])
+}
+
+/// The same, recorded to the first of `storages`.
+fn config_on(
+    folder: &std::path::Path,
+    revision: u64,
+    url: String,
+    record: bool,
+    storages: &[u8],
+) -> SignedConfig {
     let mut channels =
         vec![channel(1, ChannelKind::Camera, url.clone()), channel(2, ChannelKind::Microphone, url)];
-    channels.iter_mut().for_each(|channel| channel.record = record);
+    for channel in &mut channels {
+        channel.record = record;
+        channel.storage = StorageId::from_bytes([storages[0]; 16]);
+    }
     let config = RecorderConfig {
         installation: InstallationId::from_bytes([7; 16]),
         server: ServerId::from_bytes([8; 16]),
@@ -57,15 +83,7 @@ fn config(folder: &std::path::Path, revision: u64, url: String, record: bool) ->
             password: Some("camera".into()),
             channels,
         }],
-        storages: vec![StorageConfig {
-            id: StorageId::from_bytes([9; 16]),
-            name: "Storage".into(),
-            path: folder.join("storage").display().to_string(),
-            size_max_bytes: None,
-            free_min_bytes: 0,
-            retention_days: None,
-            encrypted: false,
-        }],
+        storages: storages.iter().map(|number| storage(folder, *number)).collect(),
         pre_buffer_seconds: 5,
     };
     let key = SigningKey::from_bytes(&[5; 32]);
@@ -146,5 +164,46 @@ async fn picture_and_sound_are_recorded_stopped_and_found_again_after_a_restart(
     again.configure(config(folder.path(), 3, url, true)).await.unwrap();
     until("records again", || durable(&again)).await;
     again.stop().await;
+    cameras.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_gets_another_storage_moves_there_without_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        varde_virtual_cameras::Options { count: 1, rtsp_port: 0, control_port: 0, ..Default::default() };
+    let cameras = VirtualCameras::start(options).await.unwrap();
+    let url = cameras.url("/camera/1/main");
+    let recorder = start(folder.path()).await;
+    let configure = async |revision, storages: &[u8]| {
+        let config = config_on(folder.path(), revision, url.clone(), true, storages);
+        recorder.configure(config).await.unwrap();
+    };
+    let recorded_on = |number: u8| {
+        let plan =
+            recorder.storages().plan(StreamId::from_bytes([1; 16]), Utc::MIN, Utc::MAX, false, 1000).unwrap();
+        plan.files.iter().any(|file| file.storage == StorageId::from_bytes([number; 16]))
+    };
+    configure(1, &[9, 8]).await;
+    until("records on the first", || recorded_on(9)).await;
+    configure(2, &[8, 9]).await;
+    until("records on the second", || recorded_on(8)).await;
+    for channel in [1, 2] {
+        let channel = ChannelId::from_bytes([channel; 16]);
+        let timeline = || recorder.storages().timeline(channel, Utc::MIN, Utc::MAX, 100).unwrap();
+        until("records sound on the second", || timeline().recordings.len() == 2).await;
+        let timeline = timeline();
+        assert!(timeline.gaps.is_empty(), "{timeline:?}");
+        let apart = timeline.recordings[1].start.signed_micros_since(timeline.recordings[0].end).abs();
+        assert!(apart < 200_000, "{apart} µs between the storages: {timeline:?}");
+    }
+    // Back, and the second is taken away at the same time.
+    configure(3, &[9]).await;
+    until("records on what is left", || durable(&recorder)).await;
+    recorder.stop().await;
+    // Nothing is begun any more by what came too late.
+    recorder.configure(config(folder.path(), 5, url.clone(), true)).await.unwrap();
+    recorder.retry_storages().await;
+    assert!(recorder.status().channels.iter().all(|channel| !channel.recording));
     cameras.stop().await;
 }
