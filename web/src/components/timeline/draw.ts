@@ -143,7 +143,9 @@ function paintRuler(
     else context.fillRect(x, RULER - 5, 1, 5);
     if (tick.major) {
       context.fillStyle = tick.midnight ? colours.text : colours.dim;
-      context.fillText(labels.tick(tick.at, step.label, tick.midnight), x + 5, RULER / 2);
+      const label = labels.tick(tick.at, step.label, tick.midnight);
+      // Half a time reads as another one.
+      if (x + 5 + context.measureText(label).width <= width) context.fillText(label, x + 5, RULER / 2);
     }
   }
   context.fillStyle = colours.line;

@@ -245,7 +245,6 @@ async fn every_route_refuses_whoever_it_is_not_for() {
     assert!(walk.public.len() <= PUBLIC_MAX, "{:?}", walk.public);
 
     nobody(&walk).await;
-    // An operator's session comes last: the walk ends it by signing out.
     for (column, name, role) in [(1, "anna", "viewer"), (2, "otto", "operator")] {
         let (_, who) = walk.user(name, role, json!([walk.own])).await;
         another(&walk, &who, column).await;
@@ -255,7 +254,8 @@ async fn every_route_refuses_whoever_it_is_not_for() {
     walk.stack.server.stop();
 }
 
-/// No credential, garbage, what has ended, and what is for something else.
+/// No credential, garbage, what has ended, and what is for something else. (What expires by the clock is walked in the
+/// management role's own tests, which set it.)
 async fn nobody(walk: &Walk) {
     let (id, ended) = walk.user("ended", "administrator", json!("all")).await;
     let ticket_url = format!("{}/api/v1/tickets", walk.stack.api.url);

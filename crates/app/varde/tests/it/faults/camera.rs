@@ -23,6 +23,9 @@ enum Deed {
     Retire,
 }
 
+/// What is done to the data folder of a server that does not run.
+type Damage = fn(&Path);
+
 struct Case {
     deed: Deed,
     causes: &'static [&'static str],
@@ -123,7 +126,7 @@ async fn each_fault_leaves_a_gap_that_says_why_and_damage_to_the_store_changes_n
         check_gap(case, begun[number], schedules[number], &timelines[number], &storage, camera);
     }
 
-    let damage: [(&str, fn(&Path)); 4] = [
+    let damage: [(&str, Damage); 4] = [
         ("rebuilt", rebuild),
         ("without an index", remove_index),
         ("with an index that was flipped", flip_index),
