@@ -1,3 +1,5 @@
+//! What each role may do, on which camera, and that nothing else is ever permitted.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

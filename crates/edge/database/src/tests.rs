@@ -1,3 +1,5 @@
+//! The database against real SQLite files: rows come back as they went, versions conflict, damage is told.
+
 use serde_json::Map;
 use varde_access::{CameraScope, Role};
 use varde_api_internal::config::{ChannelKind, StreamRole};

@@ -1,3 +1,5 @@
+//! The client against a recorder of the test's own on a real Unix socket.
+
 use std::time::Duration;
 
 use axum::body::Body;

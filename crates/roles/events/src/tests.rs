@@ -1,3 +1,5 @@
+//! Events from the recorder and from the bus: taken once, listed by right, told over a WebSocket.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The fan-out: one link per stream, and slow viewers that hold nobody up.
+
 use bytes::Bytes;
 use futures::stream;
 use serde_json::Map;

@@ -1,3 +1,5 @@
+//! Exports: made, fetched by their owner, bounded, and failed in words.
+
 use std::time::Duration;
 
 use http::StatusCode;

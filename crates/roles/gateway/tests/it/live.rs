@@ -1,3 +1,5 @@
+//! Live pictures over the WebSocket: what is sent, to whom, and when it ends.
+
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! Recorded footage: timeline, plan, files, playlists and cuts, played by FFmpeg.
+
 use std::time::Duration;
 
 use http::StatusCode;
