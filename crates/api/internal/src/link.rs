@@ -111,25 +111,31 @@ pub fn format_from_json(json: &[u8]) -> Result<Format, serde_json::Error> {
     })
 }
 
-const UNIT_HEADER_BYTES: usize = 8 * 5 + 1;
+/// Bytes of a unit's header: everything of it but its data.
+pub const UNIT_HEADER_BYTES: usize = 8 * 5 + 1;
+
+/// Appends a unit's header, [`UNIT_HEADER_BYTES`] long. The worker's protocol carries units in the same form.
+pub fn put_unit_header(out: &mut BytesMut, unit: &AccessUnit) {
+    out.put_u64(unit.sequence);
+    out.put_u64(unit.time.as_nanos());
+    out.put_u64(unit.decode_time.as_nanos());
+    out.put_u64(unit.received.as_nanos());
+    out.put_i64(unit.camera_time.map_or(i64::MIN, Utc::as_micros));
+    let flags = &unit.flags;
+    out.put_u8(
+        u8::from(flags.entry_point)
+            | u8::from(flags.skipped_after_seek) << 1
+            | u8::from(flags.disposable) << 2
+            | u8::from(flags.after_loss) << 3,
+    );
+}
 
 /// Encodes everything of a unit's message but its data, which the caller sends behind it without a copy.
 pub fn unit_head(unit: &AccessUnit) -> Bytes {
     let mut head = BytesMut::with_capacity(5 + UNIT_HEADER_BYTES);
     head.put_u32((1 + UNIT_HEADER_BYTES + unit.data.len()) as u32);
     head.put_u8(KIND_UNIT);
-    head.put_u64(unit.sequence);
-    head.put_u64(unit.time.as_nanos());
-    head.put_u64(unit.decode_time.as_nanos());
-    head.put_u64(unit.received.as_nanos());
-    head.put_i64(unit.camera_time.map_or(i64::MIN, Utc::as_micros));
-    let flags = &unit.flags;
-    head.put_u8(
-        u8::from(flags.entry_point)
-            | u8::from(flags.skipped_after_seek) << 1
-            | u8::from(flags.disposable) << 2
-            | u8::from(flags.after_loss) << 3,
-    );
+    put_unit_header(&mut head, unit);
     head.freeze()
 }
 
@@ -197,7 +203,8 @@ impl Decoder {
     }
 }
 
-fn read_unit(mut body: Bytes) -> Option<AccessUnit> {
+/// Reads a unit: its header and, behind it, its data. `None` when the header is cut.
+pub fn read_unit(mut body: Bytes) -> Option<AccessUnit> {
     if body.len() < UNIT_HEADER_BYTES {
         return None;
     }

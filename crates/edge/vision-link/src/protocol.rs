@@ -5,9 +5,11 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
-use varde_api_internal::link::{format_from_json, format_to_json};
-use varde_codec::{AccessUnit, Format, UnitFlags};
-use varde_units::{Mono, Utc};
+use varde_api_internal::link::{
+    UNIT_HEADER_BYTES, format_from_json, format_to_json, put_unit_header, read_unit,
+};
+use varde_codec::{AccessUnit, Format};
+use varde_units::Mono;
 
 use crate::error::Failure;
 
@@ -20,7 +22,6 @@ const KIND_UNIT: u8 = 3;
 const KIND_END: u8 = 4;
 const KIND_IMAGE: u8 = 5;
 const KIND_FAILED: u8 = 6;
-const UNIT_HEADER_BYTES: usize = 5 * 8 + 1;
 const IMAGE_HEADER_BYTES: usize = 8;
 
 /// What the worker is to do with the units that follow.
@@ -102,18 +103,7 @@ pub fn encode(message: &Message) -> [Bytes; 2] {
         }
         Message::Unit(unit) => {
             let mut bytes = BytesMut::from(head(KIND_UNIT, UNIT_HEADER_BYTES, unit.data.len()));
-            bytes.put_u64(unit.sequence);
-            bytes.put_u64(unit.time.as_nanos());
-            bytes.put_u64(unit.decode_time.as_nanos());
-            bytes.put_u64(unit.received.as_nanos());
-            bytes.put_i64(unit.camera_time.map_or(i64::MIN, Utc::as_micros));
-            let flags = &unit.flags;
-            bytes.put_u8(
-                u8::from(flags.entry_point)
-                    | u8::from(flags.skipped_after_seek) << 1
-                    | u8::from(flags.disposable) << 2
-                    | u8::from(flags.after_loss) << 3,
-            );
+            put_unit_header(&mut bytes, unit);
             [bytes.freeze(), unit.data.clone()]
         }
     }
@@ -173,38 +163,16 @@ fn read(kind: u8, mut body: Bytes) -> Option<Message> {
             let (width, height) = (body.get_u32(), body.get_u32());
             Message::Image(Image { jpeg: body, width, height })
         }
-        KIND_UNIT if body.len() >= UNIT_HEADER_BYTES => {
-            let sequence = body.get_u64();
-            let time = Mono::from_nanos(body.get_u64());
-            let decode_time = Mono::from_nanos(body.get_u64());
-            let received = Mono::from_nanos(body.get_u64());
-            let camera_time = match body.get_i64() {
-                i64::MIN => None,
-                micros => Some(Utc::from_micros(micros)),
-            };
-            let bits = body.get_u8();
-            let flags = UnitFlags {
-                entry_point: bits & 1 != 0,
-                skipped_after_seek: bits & 2 != 0,
-                disposable: bits & 4 != 0,
-                after_loss: bits & 8 != 0,
-            };
-            Message::Unit(AccessUnit {
-                sequence,
-                time,
-                decode_time,
-                received,
-                camera_time,
-                flags,
-                data: body,
-            })
-        }
+        KIND_UNIT => Message::Unit(read_unit(body)?),
         _ => return None,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use varde_codec::UnitFlags;
+    use varde_units::Utc;
+
     use super::*;
     use crate::error::FailureCode;
 
